@@ -1,0 +1,86 @@
+/**
+ * Port: the smallest cut, under one NAPI driver. Everything that can move frames (a simulated wire, AF_PACKET, a UDP
+ * socket, a capture file) is a Port; everything above it is the same code.
+ *
+ *     nic driver  --txBurst-->  Port  --> wire or kernel
+ *     nic driver  <--rxBurst--  Port  <-- wire or kernel
+ *                 <---irq-----
+ *
+ * A Port never blocks, and never throws after open(). "Full" is a count that is smaller than what was asked.
+ * What a Port must do is written as cases in test/conformance/port_cases.ts, which run over every Port.
+ */
+import type { Counters } from '../../base/counters.ts';
+import type { Arena } from '../../skb/arena.ts';
+
+export interface PortCaps {
+  /** Largest payload of the link layer, in bytes; a frame may have 14 more. */
+  readonly mtu: number;
+  readonly rxQueues: number;
+  readonly txQueues: number;
+  /** How many frames a burst call moves at best. */
+  readonly burst: number;
+  /** Bytes that the port leaves free in front of a received frame. */
+  readonly headroom: number;
+  /** Feature bits of the device (see device/features.ts). */
+  readonly features: number;
+  /** False: the port has to be polled. */
+  readonly hasIrq: boolean;
+  /** The hardware address: 6 bytes. */
+  readonly mac: Uint8Array;
+}
+
+export interface Port {
+  /** As the user names it: `packet:eth0`, `udp:0.0.0.0:6666`. */
+  readonly name: string;
+  readonly caps: PortCaps;
+  readonly counters: Counters;
+  /** Starts moving frames. `irq(queue)` is called when a queue has work and its interrupt is enabled. Throws SetupError. */
+  open(memory: Arena, irq: (queue: number) => void): void;
+  /** Fills out[0..n), n <= limit. Each out.buf comes with one reference, which is now the caller's. */
+  rxBurst(queue: number, out: FrameBatch, limit: number): number;
+  /** Takes the first frames of batch[0..n) and returns how many; the rest stay the caller's. */
+  txBurst(queue: number, batch: FrameBatch, n: number): number;
+  /** Fills done.cookie[0..n): these frames have left, their memory may be used again. */
+  txReap(queue: number, done: FrameBatch): number;
+  /** Masks or unmasks the queue's interrupt. True: work is already waiting, poll once more (closes the lost wake-up). */
+  irqEnable(queue: number, on: boolean): boolean;
+  /** Carrier. */
+  link(): boolean;
+  /** Stops; every frame that the port still holds is released. */
+  close(): void;
+}
+
+/**
+ * Frames on their way through a Port: a struct of arrays, one entry a frame, allocated once by whoever calls the Port.
+ * Positions are byte offsets into the arena.
+ */
+export class FrameBatch {
+  readonly size: number;
+  /** Arena handle of the frame's buffer. */
+  readonly buf: Int32Array;
+  /** Byte offset of the Ethernet header. */
+  readonly offset: Int32Array;
+  readonly len: Int32Array;
+  /** Byte offset one behind the memory which belongs to this frame (`skb->end`). */
+  readonly end: Int32Array;
+  /** Transmit: the driver's tag, which comes back in txReap. */
+  readonly cookie: Int32Array;
+  /** Wall-clock arrival in microseconds since 1970, 0 if unknown. */
+  readonly tstampUs: Float64Array;
+  /** CHECKSUM_NONE, UNNECESSARY, COMPLETE or PARTIAL. */
+  readonly csum: Uint8Array;
+  /** VLAN tag that the hardware took out of the frame, -1 if there was none. */
+  readonly vlanTci: Int32Array;
+
+  constructor(size: number) {
+    this.size = size;
+    this.buf = new Int32Array(size);
+    this.offset = new Int32Array(size);
+    this.len = new Int32Array(size);
+    this.end = new Int32Array(size);
+    this.cookie = new Int32Array(size);
+    this.tstampUs = new Float64Array(size);
+    this.csum = new Uint8Array(size);
+    this.vlanTci = new Int32Array(size).fill(-1);
+  }
+}
