@@ -12,7 +12,8 @@ import { assert } from './assert.ts';
 export interface Listed<T> {
   next: T | null;
   prev: T | null;
-  list: List<T & Listed<T>> | null;
+  /** The list that the item is on, or null. */
+  list: object | null;
 }
 
 export class List<T extends Listed<T>> {
@@ -22,7 +23,7 @@ export class List<T extends Listed<T>> {
 
   addTail(item: T): void {
     assert(item.list === null, 'an item is on at most one list');
-    item.list = this as unknown as NonNullable<T['list']>;
+    item.list = this;
     item.prev = this.tail;
     item.next = null;
     if (this.tail === null) this.head = item;
@@ -33,7 +34,7 @@ export class List<T extends Listed<T>> {
 
   addHead(item: T): void {
     assert(item.list === null, 'an item is on at most one list');
-    item.list = this as unknown as NonNullable<T['list']>;
+    item.list = this;
     item.next = this.head;
     item.prev = null;
     if (this.head === null) this.tail = item;
@@ -44,7 +45,7 @@ export class List<T extends Listed<T>> {
 
   /** Takes `item` off this list. */
   remove(item: T): void {
-    assert((item.list as unknown) === this, 'an item leaves the list it is on');
+    assert(item.list === this, 'an item leaves the list it is on');
     if (item.prev === null) this.head = item.next;
     else item.prev.next = item.next;
     if (item.next === null) this.tail = item.prev;

@@ -1,0 +1,78 @@
+/**
+ * A CPU's context: what runs on it now, and what it may not do.
+ *
+ *     preempt count    bits 0-7 preempt | 8-15 softirq | 16-19 hardirq | 20-23 NMI      (kernel layout)
+ *
+ * Serving a softirq adds one softirq unit, localBhDisable adds two, so an odd softirq count means "in a softirq handler".
+ * Interrupts that arrive while they are off wait in `pendingLines`, in order, and run when they are switched on again.
+ */
+import { assert } from '../base/assert.ts';
+import type { IrqLine } from './irq.ts';
+
+export const SOFTIRQ_UNIT = 0x100;
+export const SOFTIRQ_MASK = 0xff00;
+export const HARDIRQ_UNIT = 0x10000;
+export const HARDIRQ_MASK = 0xf0000;
+/** localBhDisable counts double: the low bit of the softirq count means "serving". */
+export const SOFTIRQ_DISABLE_UNIT = 2 * SOFTIRQ_UNIT;
+
+export class Cpu {
+  readonly id: number;
+  preemptCount = 0;
+  irqsDisabled = false;
+  /** Softirq vectors raised on this CPU, one bit each. */
+  softirqPending = 0;
+  /** ksoftirqd is runnable: it gets this CPU at the next turn. */
+  ksoftirqdRunnable = false;
+  /** Interrupts that arrived while they were off. */
+  readonly pendingLines: IrqLine[] = [];
+
+  constructor(id: number) {
+    this.id = id;
+  }
+
+  /** Inside a hardware interrupt handler (`in_hardirq`). */
+  get inHardirq(): boolean {
+    return (this.preemptCount & HARDIRQ_MASK) !== 0;
+  }
+
+  /** In a softirq handler, or with softirqs disabled (`in_softirq`). */
+  get inSoftirq(): boolean {
+    return (this.preemptCount & SOFTIRQ_MASK) !== 0;
+  }
+
+  /** In a softirq handler (`in_serving_softirq`). */
+  get inServingSoftirq(): boolean {
+    return (this.preemptCount & SOFTIRQ_UNIT) !== 0;
+  }
+
+  /** In any interrupt context (`in_interrupt`). */
+  get inInterrupt(): boolean {
+    return (this.preemptCount & (HARDIRQ_MASK | SOFTIRQ_MASK)) !== 0;
+  }
+
+  /** Switches interrupts off; gives the state for localIrqRestore (`local_irq_save`). */
+  localIrqSave(): boolean {
+    const were = this.irqsDisabled;
+    this.irqsDisabled = true;
+    return were;
+  }
+
+  /** Goes back to the state that localIrqSave gave; interrupts that waited run now (`local_irq_restore`). */
+  localIrqRestore(were: boolean): void {
+    if (were) return;
+    this.irqsDisabled = false;
+    if (this.inHardirq) return;
+    for (let line = this.pendingLines.shift(); line !== undefined; line = this.pendingLines.shift()) line.deliver();
+  }
+
+  /** Keeps softirqs from running on this CPU (`local_bh_disable`); localBhEnable is on the machine, it may run them. */
+  localBhDisable(): void {
+    this.preemptCount += SOFTIRQ_DISABLE_UNIT;
+  }
+
+  /** Raises unless the context word is what it was at `since`; a handler that leaks a count is a bug. */
+  assertBalanced(since: number, what: string): void {
+    assert(this.preemptCount === since, `${what} left the context count at ${this.preemptCount}, it was ${since}`);
+  }
+}

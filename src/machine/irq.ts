@@ -1,0 +1,86 @@
+/**
+ * Interrupt lines.
+ *
+ *     hardware --raise()--> line --(enabled, CPU takes interrupts)--> handler, on the line's CPU, interrupts off
+ *                             \--(disabled, or CPU has them off)----> waits, one at most per line
+ *
+ * At the end of the outermost interrupt the CPU runs its raised softirqs (`irq_exit`).
+ */
+import type { Cpu } from './cpu.ts';
+import { HARDIRQ_UNIT } from './cpu.ts';
+import type { Machine } from './machine.ts';
+
+export class IrqLine {
+  readonly name: string;
+  readonly number: number;
+  readonly cpu: Cpu;
+  /** How often the handler ran (a column of /proc/interrupts). */
+  count = 0;
+  readonly #machine: Machine;
+  readonly #handler: () => void;
+  #disableDepth = 0;
+  #pending = false;
+
+  constructor(machine: Machine, number: number, name: string, cpu: Cpu, handler: () => void) {
+    this.#machine = machine;
+    this.number = number;
+    this.name = name;
+    this.cpu = cpu;
+    this.#handler = handler;
+  }
+
+  /** True while the line may not interrupt. */
+  get disabled(): boolean {
+    return this.#disableDepth > 0;
+  }
+
+  /** Called by the hardware. Runs the handler now, or when the line and its CPU allow it. */
+  raise(): void {
+    if (this.#pending) return;
+    if (this.#disableDepth > 0 || this.#machine.dead) {
+      this.#pending = true;
+      return;
+    }
+    if (this.cpu.irqsDisabled || this.cpu.inHardirq) {
+      this.#pending = true;
+      this.cpu.pendingLines.push(this);
+      return;
+    }
+    this.#handle();
+  }
+
+  /** Called by the CPU when it takes interrupts again. */
+  deliver(): void {
+    if (this.#disableDepth > 0 || !this.#pending) return;
+    this.#pending = false;
+    this.#handle();
+  }
+
+  /** Keeps the line quiet; calls nest (`disable_irq`). */
+  disable(): void {
+    this.#disableDepth++;
+  }
+
+  /** Undoes one disable(); an interrupt that came meanwhile is delivered (`enable_irq`). */
+  enable(): void {
+    if (this.#disableDepth === 0 || --this.#disableDepth > 0 || !this.#pending) return;
+    this.#pending = false;
+    this.raise();
+  }
+
+  #handle(): void {
+    const machine = this.#machine;
+    const cpu = this.cpu;
+    const interrupted = machine.enterCpu(cpu);
+    const since = cpu.preemptCount;
+    const irqsWere = cpu.localIrqSave();
+    cpu.preemptCount += HARDIRQ_UNIT;
+    this.count++;
+    this.#handler();
+    cpu.preemptCount -= HARDIRQ_UNIT;
+    cpu.assertBalanced(since, `the interrupt handler of ${this.name}`);
+    cpu.localIrqRestore(irqsWere);
+    machine.softirq.irqExit(cpu);
+    machine.leaveCpu(interrupted);
+  }
+}

@@ -1,0 +1,178 @@
+// hot
+/**
+ * The pool of sk_buff objects: taking and freeing a frame allocates nothing.
+ *
+ *     allocSkb -> [users 1] -> ... -> kfreeSkb(reason)    dropped, counted by reason
+ *                                  -> consumeSkb          done its work
+ *
+ * The pool also counts every frame that is alive, so a leak is visible as `inUse` after the last one was freed.
+ */
+import { assert } from '../base/assert.ts';
+import { Counters } from '../base/counters.ts';
+import { FreeStack } from '../base/free_stack.ts';
+import type { Arena } from './arena.ts';
+import { CHECKSUM_NONE } from './checksum_state.ts';
+import { DROP_REASONS, DropReason, type DropReasonName } from './drop_reason.ts';
+import { HEADER_UNSET, PACKET_HOST, SkBuff, type SkbDevice } from './sk_buff.ts';
+
+/** Headroom that device allocations leave for whoever pushes headers (`NET_SKB_PAD`). */
+export const NET_SKB_PAD = 64;
+
+export class SkbPool {
+  readonly arena: Arena;
+  readonly size: number;
+  /** Frames dropped, by reason. */
+  readonly drops: Counters<DropReasonName> = new Counters(DROP_REASONS);
+  /** Allocations that failed. */
+  exhausted = 0;
+  readonly #objects: SkBuff[] = [];
+  readonly #free: FreeStack;
+
+  constructor(arena: Arena, size: number) {
+    this.arena = arena;
+    this.size = size;
+    this.#free = new FreeStack(size);
+    for (let id = 0; id < size; id++) this.#objects.push(new SkBuff(this, arena, id));
+    this.#free.fill(0, size);
+  }
+
+  /** Frames alive now. */
+  get inUse(): number {
+    return this.size - this.#free.depth;
+  }
+
+  /** The frame with this tag; for drivers that get tags back from hardware. */
+  byId(id: number): SkBuff {
+    const skb = this.#objects[id];
+    assert(skb !== undefined && skb.users > 0, 'a tag names a living frame');
+    return skb;
+  }
+
+  /** A frame with room for `size` bytes, no headroom, not of any device. Null: no memory. (`alloc_skb`) */
+  alloc(size: number): SkBuff | null {
+    const arena = this.arena;
+    if (size > arena.slotSize) {
+      this.exhausted++;
+      return null;
+    }
+    const buf = arena.alloc();
+    if (buf < 0) {
+      this.exhausted++;
+      return null;
+    }
+    const start = arena.start(buf);
+    const skb = this.build(buf, start, start + arena.slotSize);
+    if (skb === null) arena.release(buf);
+    return skb;
+  }
+
+  /** A frame for `dev` with NET_SKB_PAD bytes of headroom. (`netdev_alloc_skb`, with dev null `dev_alloc_skb`) */
+  allocForDevice(dev: SkbDevice | null, size: number): SkBuff | null {
+    const skb = this.alloc(size + NET_SKB_PAD);
+    if (skb === null) return null;
+    skb.data += NET_SKB_PAD;
+    skb.tail += NET_SKB_PAD;
+    skb.dev = dev;
+    return skb;
+  }
+
+  /** An empty frame around memory [head, end) of `buf`; takes the caller's reference, unless it gives null. (`build_skb`) */
+  build(buf: number, head: number, end: number): SkBuff | null {
+    const id = this.#free.pop();
+    if (id < 0) {
+      this.exhausted++;
+      return null;
+    }
+    const skb = this.#objects[id]!;
+    skb.buf = buf;
+    skb.head = head;
+    skb.data = head;
+    skb.tail = head;
+    skb.end = end;
+    skb.len = 0;
+    skb.dataLen = 0;
+    skb.dev = null;
+    skb.protocol = 0;
+    skb.pktType = PACKET_HOST;
+    skb.ipSummed = CHECKSUM_NONE;
+    skb.csum = 0;
+    skb.csumStart = 0;
+    skb.csumOffset = 0;
+    skb.macHeader = HEADER_UNSET;
+    skb.networkHeader = HEADER_UNSET;
+    skb.transportHeader = HEADER_UNSET;
+    skb.skbIif = 0;
+    skb.queueMapping = 0;
+    skb.vlanTci = -1;
+    skb.priority = 0;
+    skb.hash = 0;
+    skb.napiId = 0;
+    skb.tstampUs = 0;
+    skb.users = 1;
+    skb.cloned = false;
+    skb.destructor = null;
+    return skb;
+  }
+
+  /** A second frame over the same bytes, which are read-only from now on for both. Null: no memory. (`skb_clone`) */
+  clone(skb: SkBuff): SkBuff | null {
+    const copy = this.build(skb.buf, skb.head, skb.end);
+    if (copy === null) return null;
+    this.arena.get(skb.buf);
+    copy.data = skb.data;
+    copy.tail = skb.tail;
+    copy.len = skb.len;
+    copy.dataLen = skb.dataLen;
+    copy.dev = skb.dev;
+    copy.protocol = skb.protocol;
+    copy.pktType = skb.pktType;
+    copy.ipSummed = skb.ipSummed;
+    copy.csum = skb.csum;
+    copy.csumStart = skb.csumStart;
+    copy.csumOffset = skb.csumOffset;
+    copy.macHeader = skb.macHeader;
+    copy.networkHeader = skb.networkHeader;
+    copy.transportHeader = skb.transportHeader;
+    copy.skbIif = skb.skbIif;
+    copy.queueMapping = skb.queueMapping;
+    copy.vlanTci = skb.vlanTci;
+    copy.priority = skb.priority;
+    copy.hash = skb.hash;
+    copy.napiId = skb.napiId;
+    copy.tstampUs = skb.tstampUs;
+    copy.cloned = true;
+    skb.cloned = true;
+    return copy;
+  }
+
+  /** One more holder of the object. (`skb_get`) */
+  get(skb: SkBuff): SkBuff {
+    skb.users++;
+    return skb;
+  }
+
+  /** Gives up a reference: the frame was dropped for `reason`. (`kfree_skb_reason`) */
+  kfree(skb: SkBuff, reason: number = DropReason.NOT_SPECIFIED): void {
+    if (skb.users === 1) this.drops.add(reason);
+    this.#put(skb);
+  }
+
+  /** Gives up a reference: the frame has done its work. (`consume_skb`) */
+  consume(skb: SkBuff): void {
+    this.#put(skb);
+  }
+
+  #put(skb: SkBuff): void {
+    assert(skb.users > 0, 'a frame is freed as often as it was taken');
+    if (--skb.users > 0) return;
+    assert(skb.list === null, 'a frame that is freed is on no queue');
+    if (skb.destructor !== null) {
+      skb.destructor(skb);
+      skb.destructor = null;
+    }
+    this.arena.release(skb.buf);
+    skb.buf = -1;
+    skb.dev = null;
+    this.#free.push(skb.id);
+  }
+}

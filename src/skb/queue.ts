@@ -1,0 +1,52 @@
+/**
+ * A bounded queue of frames (`sk_buff_head` with its limit): the queue owns what is on it.
+ *
+ * Full is a return value; the caller then drops the frame with the reason that fits.
+ */
+import { List } from '../base/list.ts';
+import type { SkBuff } from './sk_buff.ts';
+
+export class SkbQueue {
+  readonly limit: number;
+  readonly #frames = new List<SkBuff>();
+
+  /** A queue of at most `limit` frames. */
+  constructor(limit: number) {
+    this.limit = limit;
+  }
+
+  get length(): number {
+    return this.#frames.length;
+  }
+
+  /** Takes the frame, or gives false and leaves it the caller's. (`skb_queue_tail`) */
+  queueTail(skb: SkBuff): boolean {
+    if (this.#frames.length >= this.limit) return false;
+    this.#frames.addTail(skb);
+    return true;
+  }
+
+  /** Puts a frame back where dequeue() took it from; the limit does not apply. (`skb_queue_head`) */
+  queueHead(skb: SkBuff): void {
+    this.#frames.addHead(skb);
+  }
+
+  /** The first frame, now the caller's. (`skb_dequeue`) */
+  dequeue(): SkBuff | null {
+    return this.#frames.shift();
+  }
+
+  peek(): SkBuff | null {
+    return this.#frames.head;
+  }
+
+  /** Moves all frames of `other` behind ours, whatever the limit. (`skb_queue_splice_tail_init`) */
+  splice(other: SkbQueue): void {
+    this.#frames.spliceTail(other.#frames);
+  }
+
+  /** Drops everything. (`skb_queue_purge_reason`) */
+  purge(reason: number): void {
+    for (let skb = this.dequeue(); skb !== null; skb = this.dequeue()) skb.pool.kfree(skb, reason);
+  }
+}
