@@ -8,12 +8,16 @@
 // tools/test.mjs counts them.
 
 import { defineConfig } from 'vitest/config';
+import { TallyReporter } from './tools/tally.ts';
 
 const minute = 60_000;
+const tally = process.env.NETPOLL_TALLY;
 
 export default defineConfig({
   test: {
     pool: 'forks',
+    reporters: tally === undefined ? ['default'] : ['default', new TallyReporter(tally)],
+    teardownTimeout: minute,
     projects: [
       {
         test: {
@@ -35,7 +39,6 @@ export default defineConfig({
           globalSetup: ['tools/built.ts'],
           testTimeout: 2 * minute,
           hookTimeout: 2 * minute,
-          teardownTimeout: minute,
           sequence: { groupOrder: 1 },
         },
       },
