@@ -1,0 +1,38 @@
+// hot
+/**
+ * softnet_data: what each CPU keeps for networking, and the two sinks that the layers to the right install here.
+ *
+ *     hardware --napiSchedule--> pollList --net_rx_action--> napi.poll --> deliver()   (stack: netif_receive_skb)
+ *     old driver ---------------------------------------------------> enqueue()        (stack: netif_rx, the backlog)
+ *
+ * Without a stack the sinks of napi/napi_init.ts stand here: netpoll sees the frame, and everything else is dropped.
+ */
+import { List } from '../base/list.ts';
+import type { Cpu } from '../machine/cpu.ts';
+import type { SkBuff } from '../skb/sk_buff.ts';
+import type { NapiStruct } from './napi_struct.ts';
+
+/** Takes a frame in softirq context, and with it the reference; returns NET_RX_SUCCESS or NET_RX_DROP. */
+export type ReceiveSink = (skb: SkBuff) => number;
+
+export class Softnet {
+  readonly cpu: Cpu;
+  /** Instances that have something to poll. */
+  readonly pollList = new List<NapiStruct>();
+  /** net_rx_action runs on this CPU and will look at pollList again by itself. */
+  inNetRxAction = false;
+  /** Where NAPI hands frames up. */
+  deliver: ReceiveSink;
+  /** Where drivers without NAPI put frames, from any context. */
+  enqueue: ReceiveSink;
+  /** Columns of /proc/net/softnet_stat. */
+  processed = 0;
+  dropped = 0;
+  timeSqueeze = 0;
+
+  constructor(cpu: Cpu, sink: ReceiveSink) {
+    this.cpu = cpu;
+    this.deliver = sink;
+    this.enqueue = sink;
+  }
+}

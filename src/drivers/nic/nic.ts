@@ -1,0 +1,262 @@
+// hot
+/**
+ * The nic driver: one NAPI driver for every Port.
+ *
+ *     startXmit --> txBurst --> Port          Port --irq--> mask, napiSchedule
+ *                                             poll: 1 txReap, free what has left, wake the queue
+ *                                                   2 rxBurst, build an sk_buff around each frame, napi.receive
+ *                                                   3 fewer than budget: complete, unmask; work waiting: schedule again
+ *
+ * Receive does not copy: the sk_buff points to where the Port (or the kernel behind it) has put the bytes.
+ * A frame handed to txBurst belongs to the Port until txReap gives its tag back. Hot: nothing is allocated a frame; the two
+ * batches are made at open.
+ */
+import { NETDEV_TX_BUSY, NETDEV_TX_OK, SetupError } from '../../base/status.ts';
+import { allocEtherdev, ethTypeTrans } from '../../device/eth.ts';
+import {
+  type NapiStruct,
+  napiCompleteDone,
+  napiDisable,
+  napiEnable,
+  napiSchedule,
+  napiScheduleOwned,
+  napiSchedulePrep,
+  netifNapiAdd,
+} from '../../device/napi_struct.ts';
+import type { Net } from '../../device/net.ts';
+import {
+  type DeviceOps,
+  type NetDevice,
+  netifCarrierOff,
+  netifCarrierOn,
+  STAT_MULTICAST,
+  STAT_RX_BYTES,
+  STAT_RX_DROPPED,
+  STAT_RX_ERRORS,
+  STAT_RX_PACKETS,
+  STAT_TX_BYTES,
+  STAT_TX_PACKETS,
+} from '../../device/net_device.ts';
+import {
+  type NetdevQueue,
+  netifQueueStopped,
+  netifStartQueue,
+  netifStopQueue,
+  netifWakeQueue,
+} from '../../device/netdev_queue.ts';
+import { registerNetdevice } from '../../device/register.ts';
+import type { IrqLine } from '../../machine/irq.ts';
+import { PACKET_MULTICAST, type SkBuff, skbPut } from '../../skb/sk_buff.ts';
+import { ETH_HLEN } from '../../wire/eth.ts';
+import { FrameBatch, type Port } from './port.ts';
+
+/** Frames moved across the border to the Port at once. */
+const BURST = 64;
+
+/** Driver state of one receive and transmit queue pair. */
+interface NicQueue {
+  readonly index: number;
+  readonly napi: NapiStruct;
+  readonly line: IrqLine;
+  readonly rx: FrameBatch;
+  readonly tx: FrameBatch;
+  readonly done: FrameBatch;
+  /** Frames that the Port has and txReap has not given back. */
+  inFlight: number;
+}
+
+/** The driver's `priv`. */
+export class Nic {
+  readonly port: Port;
+  queues: NicQueue[] = [];
+
+  constructor(port: Port) {
+    this.port = port;
+  }
+}
+
+/**
+ * Makes and registers a net_device over `port`. `name` is the interface name, `eth%d` if absent. The device is down;
+ * devOpen opens the port. Throws SetupError `ERR_NETPOLL_NAME` for a name that is taken or not valid.
+ */
+export function createNic(net: Net, port: Port, name = 'eth%d'): NetDevice {
+  const nic = new Nic(port);
+  const dev = allocEtherdev(net, { name, ops: NIC_OPS, priv: nic, txQueues: port.caps.txQueues });
+  dev.devAddr.set(port.caps.mac);
+  dev.mtu = port.caps.mtu;
+  dev.maxMtu = Math.max(dev.maxMtu, port.caps.mtu);
+  dev.features = port.caps.features;
+  const machine = net.machine;
+  for (let index = 0; index < Math.max(port.caps.rxQueues, 1); index++) {
+    const napi = netifNapiAdd(dev, (_napi, budget) => nicPoll(dev, queue, budget));
+    const cpu = machine.cpus[index % machine.cpus.length]!;
+    const line = machine.requestIrq(`${dev.name}-rx-${index}`, cpu, () => nicInterrupt(nic, queue));
+    const queue: NicQueue = {
+      index,
+      napi,
+      line,
+      rx: new FrameBatch(BURST),
+      tx: new FrameBatch(1),
+      done: new FrameBatch(BURST),
+      inFlight: 0,
+    };
+    nic.queues.push(queue);
+  }
+  const error = registerNetdevice(dev);
+  if (error < 0) throw new SetupError('ERR_NETPOLL_NAME', `cannot register ${name}: the name is taken or not valid`);
+  return dev;
+}
+
+/** The Port under a device that createNic made. */
+export function nicPort(dev: NetDevice): Port {
+  return (dev.priv as Nic).port;
+}
+
+const NIC_OPS: DeviceOps = {
+  open(dev) {
+    const nic = dev.priv as Nic;
+    nic.port.open(dev.net.machine.arena, (index) => nic.queues[index]!.line.raise());
+    nicLink(dev);
+    for (const queue of nic.queues) {
+      napiEnable(queue.napi);
+      nicUnmask(nic, queue);
+    }
+    for (const queue of dev.txQueues) netifStartQueue(queue);
+    return 0;
+  },
+
+  stop(dev) {
+    const nic = dev.priv as Nic;
+    const now = dev.net.machine.executive.now();
+    for (const queue of dev.txQueues) netifStopQueue(queue, now);
+    for (const queue of nic.queues) {
+      nic.port.irqEnable(queue.index, false);
+      napiDisable(queue.napi);
+    }
+    nic.port.close();
+    for (const queue of nic.queues) nicReap(dev, nic, queue);
+  },
+
+  startXmit(skb, dev, txq) {
+    return nicStartXmit(skb, dev, txq);
+  },
+
+  /** As the interrupt would: see whether there is a link, and have every queue polled. */
+  pollController(dev) {
+    nicLink(dev);
+    for (const queue of (dev.priv as Nic).queues) nicInterrupt(dev.priv as Nic, queue);
+  },
+
+  link(dev) {
+    return nicLink(dev);
+  },
+};
+
+function nicLink(dev: NetDevice): boolean {
+  const up = (dev.priv as Nic).port.link();
+  if (up) netifCarrierOn(dev);
+  else netifCarrierOff(dev);
+  return up;
+}
+
+function nicInterrupt(nic: Nic, queue: NicQueue): void {
+  if (!napiSchedulePrep(queue.napi)) return;
+  nic.port.irqEnable(queue.index, false);
+  napiScheduleOwned(queue.napi);
+}
+
+function nicUnmask(nic: Nic, queue: NicQueue): void {
+  if (!nic.port.irqEnable(queue.index, true)) return;
+  nic.port.irqEnable(queue.index, false);
+  if (!napiSchedule(queue.napi)) nic.port.irqEnable(queue.index, true);
+}
+
+/** OK: the Port has the frame. BUSY: its ring is full; the queue is stopped if a completion will wake it. */
+function nicStartXmit(skb: SkBuff, dev: NetDevice, txq: NetdevQueue): number {
+  const nic = dev.priv as Nic;
+  const queue = nic.queues[txq.index % nic.queues.length]!;
+  const batch = queue.tx;
+  const len = skb.len;
+  batch.buf[0] = skb.buf;
+  batch.offset[0] = skb.data;
+  batch.len[0] = len;
+  batch.end[0] = skb.end;
+  batch.cookie[0] = skb.id;
+  batch.csum[0] = skb.ipSummed;
+  batch.vlanTci[0] = skb.vlanTci;
+  if (nic.port.txBurst(txq.index, batch, 1) === 0) {
+    nicReap(dev, nic, queue);
+    if (nic.port.txBurst(txq.index, batch, 1) === 0) {
+      if (queue.inFlight > 0) netifStopQueue(txq, dev.net.machine.executive.now());
+      return NETDEV_TX_BUSY;
+    }
+  }
+  queue.inFlight++;
+  dev.stats.add(STAT_TX_PACKETS);
+  dev.stats.add(STAT_TX_BYTES, len);
+  return NETDEV_TX_OK;
+}
+
+/** Frees what has left; wakes the queue if that made room. Bound: what was in flight. */
+function nicReap(dev: NetDevice, nic: Nic, queue: NicQueue): void {
+  const done = queue.done;
+  const pool = dev.net.machine.skbs;
+  let reaped = 0;
+  for (let n = nic.port.txReap(queue.index, done); n > 0; n = nic.port.txReap(queue.index, done)) {
+    for (let i = 0; i < n; i++) pool.consume(pool.byId(done.cookie[i]!));
+    reaped += n;
+  }
+  queue.inFlight -= reaped;
+  const txq = dev.txQueues[queue.index]!;
+  if (reaped > 0 && netifQueueStopped(txq) && (dev.flags & 1) !== 0) netifWakeQueue(txq);
+}
+
+/** The poll of one queue. Bound: `budget` frames received, and all transmits that have left. */
+function nicPoll(dev: NetDevice, queue: NicQueue, budget: number): number {
+  const nic = dev.priv as Nic;
+  nicReap(dev, nic, queue);
+  let work = 0;
+  while (work < budget) {
+    const want = budget - work;
+    const n = nic.port.rxBurst(queue.index, queue.rx, want < BURST ? want : BURST);
+    if (n === 0) break;
+    for (let i = 0; i < n; i++) nicReceive(dev, queue, i);
+    work += n;
+  }
+  if (work < budget && napiCompleteDone(queue.napi, work)) nicUnmask(nic, queue);
+  return work;
+}
+
+/** Wraps entry `i` of the batch into a frame and hands it up; frame and buffer are the receiver's from here on. */
+function nicReceive(dev: NetDevice, queue: NicQueue, i: number): void {
+  const machine = dev.net.machine;
+  const rx = queue.rx;
+  const buf = rx.buf[i]!;
+  const offset = rx.offset[i]!;
+  const len = rx.len[i]!;
+  if (len < ETH_HLEN) {
+    dev.stats.add(STAT_RX_ERRORS);
+    machine.arena.release(buf);
+    return;
+  }
+  const nic = dev.priv as Nic;
+  const skb = machine.skbs.build(buf, offset - nic.port.caps.headroom, rx.end[i]!);
+  if (skb === null) {
+    dev.stats.add(STAT_RX_DROPPED);
+    machine.arena.release(buf);
+    return;
+  }
+  skb.data = offset;
+  skb.tail = offset;
+  skbPut(skb, len);
+  skb.ipSummed = rx.csum[i]!;
+  skb.vlanTci = rx.vlanTci[i]!;
+  skb.tstampUs = rx.tstampUs[i]!;
+  skb.queueMapping = queue.index + 1;
+  skb.napiId = queue.napi.id;
+  dev.stats.add(STAT_RX_PACKETS);
+  dev.stats.add(STAT_RX_BYTES, len);
+  skb.protocol = ethTypeTrans(skb, dev);
+  if (skb.pktType === PACKET_MULTICAST) dev.stats.add(STAT_MULTICAST);
+  queue.napi.receive(skb);
+}

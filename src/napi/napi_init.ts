@@ -1,0 +1,37 @@
+/**
+ * Puts NAPI into a machine: the NET_RX softirq, and what `receive` does with a frame that a driver hands up.
+ *
+ * Without a stack, frames meet netpoll's trap and nothing else: that is all a machine needs which only talks through
+ * netpoll. stack/net_init.ts replaces the sinks behind it.
+ */
+
+import { NET_RX_DROP, NET_RX_SUCCESS } from '../base/status.ts';
+import type { Net } from '../device/net.ts';
+import { devOf } from '../device/net_device.ts';
+import { Softirq } from '../machine/softirq.ts';
+import { DropReason } from '../skb/drop_reason.ts';
+import type { SkBuff } from '../skb/sk_buff.ts';
+import { NETDEV_BUDGET, type NetRxLimits, netRxAction } from './net_rx_action.ts';
+
+/** Installs NAPI; the limits of net_rx_action come back and may be changed. */
+export function napiInit(net: Net): NetRxLimits {
+  const machine = net.machine;
+  const limits: NetRxLimits = { budget: NETDEV_BUDGET, budgetNs: 2 * machine.jiffyNs };
+  machine.softirq.open(Softirq.NET_RX, netRxAction(net, limits));
+  for (const softnet of net.softnet) {
+    softnet.deliver = trapOnly;
+    softnet.enqueue = trapOnly;
+  }
+  net.napiReceive = (skb) => {
+    net.softnet[machine.cpu.id]!.deliver(skb);
+  };
+  return limits;
+}
+
+/** Netpoll takes the frame, or it is dropped. */
+function trapOnly(skb: SkBuff): number {
+  const trap = devOf(skb).rxTrap;
+  if (trap?.(skb) === true) return NET_RX_SUCCESS;
+  skb.pool.kfree(skb, DropReason.UNHANDLED_PROTO);
+  return NET_RX_DROP;
+}

@@ -1,0 +1,68 @@
+// hot
+/**
+ * IPv4 header (RFC 791), without options when written.
+ *
+ *     0      1     2        4    6          8    9      10      12    16    20
+ *     |ver,ihl|tos|tot_len |id  |flags,frag|ttl |proto |check  |src  |dst  |
+ */
+import { checksum } from './checksum.ts';
+
+export const IPV4_HLEN = 20;
+export const IPPROTO_ICMP = 1;
+export const IPPROTO_TCP = 6;
+export const IPPROTO_UDP = 17;
+/** Any fragment: more-fragments bit, or an offset. */
+const FRAGMENT_BITS = 0x3fff;
+
+/** Header length in bytes as the header states it. */
+export function ipv4HeaderLen(view: DataView, o: number): number {
+  return (view.getUint8(o) & 0x0f) * 4;
+}
+
+export function ipv4Version(view: DataView, o: number): number {
+  return view.getUint8(o) >>> 4;
+}
+
+/** Total length: header and payload. */
+export function ipv4TotalLen(view: DataView, o: number): number {
+  return view.getUint16(o + 2);
+}
+
+export function ipv4IsFragment(view: DataView, o: number): boolean {
+  return (view.getUint16(o + 6) & FRAGMENT_BITS) !== 0;
+}
+
+export function ipv4Protocol(view: DataView, o: number): number {
+  return view.getUint8(o + 9);
+}
+
+/** Source address as an unsigned 32-bit integer, host order. */
+export function ipv4Source(view: DataView, o: number): number {
+  return view.getUint32(o + 12);
+}
+
+export function ipv4Dest(view: DataView, o: number): number {
+  return view.getUint32(o + 16);
+}
+
+/** Writes 20 bytes at `o`: no options, tos 0, not fragmented, ttl 64, checksum computed. */
+export function writeIpv4(
+  view: DataView,
+  o: number,
+  id: number,
+  protocol: number,
+  source: number,
+  dest: number,
+  payloadLen: number,
+): void {
+  view.setUint16(o, 0x4500);
+  view.setUint16(o + 2, IPV4_HLEN + payloadLen);
+  view.setUint16(o + 4, id);
+  view.setUint16(o + 6, 0);
+  view.setUint8(o + 8, 64);
+  view.setUint8(o + 9, protocol);
+  view.setUint16(o + 10, 0);
+  view.setUint32(o + 12, source);
+  view.setUint32(o + 16, dest);
+  view.setUint16(o + 10, checksum(view, o, IPV4_HLEN));
+}
