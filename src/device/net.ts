@@ -4,6 +4,7 @@
  */
 import type { Machine } from '../machine/machine.ts';
 import { DropReason } from '../skb/drop_reason.ts';
+import { SkbQueue } from '../skb/queue.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
 import type { NetDevice } from './net_device.ts';
 import { Softnet } from './softnet.ts';
@@ -34,6 +35,10 @@ export class Net {
   napiReceive: (skb: SkBuff) => void;
   nextNapiId: number;
   nextIfindex = 1;
+  /** Identification field of the last IPv4 packet that netpoll sent; the first one has 1. */
+  ipId = 0;
+  /** Frames kept for netpoll, for when memory is out (`MAX_SKBS`). */
+  readonly netpollReserve = new SkbQueue(32);
   readonly #notifiers: Notifier[] = [];
 
   constructor(machine: Machine) {

@@ -7,6 +7,7 @@
 import { assert } from '../base/assert.ts';
 import { Counters } from '../base/counters.ts';
 import type { SkBuff, SkbDevice } from '../skb/sk_buff.ts';
+import type { IpAddress } from '../wire/address.ts';
 import type { NapiStruct } from './napi_struct.ts';
 import type { Net } from './net.ts';
 import { NetdevQueue } from './netdev_queue.ts';
@@ -99,6 +100,8 @@ export class NetDevice implements SkbDevice {
   readonly devAddr = new Uint8Array(6);
   readonly broadcast = new Uint8Array(6);
   features = 0;
+  /** IP addresses of this interface, the first of a family is its primary one. */
+  readonly addresses: IpAddress[] = [];
   readonly ops: DeviceOps;
   /** The driver's own state. */
   readonly priv: unknown;

@@ -6,6 +6,7 @@
  * holds it can come back (an interrupt inside startXmit prints, netconsole sends), and must then find it taken.
  */
 import { assert } from '../base/assert.ts';
+import type { SkbQueue } from '../skb/queue.ts';
 
 export const QUEUE_STATE_DRV_XOFF = 1 << 0;
 export const QUEUE_STATE_STACK_XOFF = 1 << 1;
@@ -20,6 +21,8 @@ export class NetdevQueue {
   transStartNs = 0;
   /** How often the driver said BUSY or was found stopped (`requeues`). */
   requeues = 0;
+  /** Frames that wait for the driver; the stack's, null where there is no stack. */
+  qdisc: SkbQueue | null = null;
   /** What waits behind a stopped queue is run again; installed by the stack. */
   onWake: ((queue: NetdevQueue) => void) | null = null;
 

@@ -9,25 +9,21 @@
  * It runs over the same Ports as drivers/nic.
  */
 import { NETDEV_TX_BUSY, NETDEV_TX_OK, SetupError } from '../base/status.ts';
-import { allocEtherdev, ethTypeTrans } from '../device/eth.ts';
+import { allocEtherdev } from '../device/eth.ts';
 import type { Net } from '../device/net.ts';
 import {
   type DeviceOps,
+  IFF_UP,
   type NetDevice,
   netifCarrierOff,
   netifCarrierOn,
-  STAT_RX_BYTES,
-  STAT_RX_DROPPED,
-  STAT_RX_ERRORS,
-  STAT_RX_PACKETS,
   STAT_TX_BYTES,
   STAT_TX_PACKETS,
 } from '../device/net_device.ts';
 import { netifStartQueue, netifStopQueue, netifWakeQueue } from '../device/netdev_queue.ts';
 import { registerNetdevice } from '../device/register.ts';
 import type { IrqLine } from '../machine/irq.ts';
-import { skbPut } from '../skb/sk_buff.ts';
-import { ETH_HLEN } from '../wire/eth.ts';
+import { rxFrame, txFrame } from './nic/frame.ts';
 import { FrameBatch, type Port } from './nic/port.ts';
 
 /** Frames that one interrupt takes at most, so that a handler's time is bounded. */
@@ -80,13 +76,7 @@ const SNULL_OPS: DeviceOps = {
     const snull = dev.priv as Snull;
     const { tx } = snull;
     const len = skb.len;
-    tx.buf[0] = skb.buf;
-    tx.offset[0] = skb.data;
-    tx.len[0] = len;
-    tx.end[0] = skb.end;
-    tx.cookie[0] = skb.id;
-    tx.csum[0] = skb.ipSummed;
-    tx.vlanTci[0] = skb.vlanTci;
+    txFrame(tx, skb);
     if (snull.port.txBurst(0, tx, 1) === 0) {
       if (snull.inFlight > 0) netifStopQueue(txq, dev.net.machine.executive.now());
       return NETDEV_TX_BUSY;
@@ -118,7 +108,11 @@ function snullInterrupt(dev: NetDevice): void {
   const snull = dev.priv as Snull;
   snullReap(dev, snull);
   const n = snull.port.rxBurst(0, snull.rx, FRAMES_PER_INTERRUPT);
-  for (let i = 0; i < n; i++) snullReceive(dev, snull, i);
+  const softnet = dev.net.softnet[dev.net.machine.cpu.id]!;
+  for (let i = 0; i < n; i++) {
+    const skb = rxFrame(dev, snull.rx, i, snull.port.caps.headroom);
+    if (skb !== null) softnet.enqueue(skb);
+  }
   if (snull.port.irqEnable(0, true)) snull.line?.raise();
 }
 
@@ -127,29 +121,6 @@ function snullReap(dev: NetDevice, snull: Snull): void {
   for (let n = snull.port.txReap(0, snull.done); n > 0; n = snull.port.txReap(0, snull.done)) {
     for (let i = 0; i < n; i++) pool.consume(pool.byId(snull.done.cookie[i]!));
     snull.inFlight -= n;
-    if ((dev.flags & 1) !== 0) netifWakeQueue(dev.txQueues[0]!);
+    if ((dev.flags & IFF_UP) !== 0) netifWakeQueue(dev.txQueues[0]!);
   }
-}
-
-function snullReceive(dev: NetDevice, snull: Snull, i: number): void {
-  const machine = dev.net.machine;
-  const { rx } = snull;
-  const offset = rx.offset[i]!;
-  const len = rx.len[i]!;
-  const skb = len < ETH_HLEN ? null : machine.skbs.build(rx.buf[i]!, offset - snull.port.caps.headroom, rx.end[i]!);
-  if (skb === null) {
-    dev.stats.add(len < ETH_HLEN ? STAT_RX_ERRORS : STAT_RX_DROPPED);
-    machine.arena.release(rx.buf[i]!);
-    return;
-  }
-  skb.data = offset;
-  skb.tail = offset;
-  skbPut(skb, len);
-  skb.ipSummed = rx.csum[i]!;
-  skb.vlanTci = rx.vlanTci[i]!;
-  skb.tstampUs = rx.tstampUs[i]!;
-  dev.stats.add(STAT_RX_PACKETS);
-  dev.stats.add(STAT_RX_BYTES, len);
-  skb.protocol = ethTypeTrans(skb, dev);
-  dev.net.softnet[machine.cpu.id]!.enqueue(skb);
 }

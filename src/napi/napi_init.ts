@@ -3,6 +3,9 @@
  *
  * Without a stack, frames meet netpoll's trap and nothing else: that is all a machine needs which only talks through
  * netpoll. stack/net_init.ts replaces the sinks behind it.
+ *
+ * With interrupts off it is netpoll that polls, wherever the machine happened to be. The stack is not entered then: netpoll's
+ * own frames go to their hooks, all others wait on the backlog.
  */
 
 import { NET_RX_DROP, NET_RX_SUCCESS } from '../base/status.ts';
@@ -23,7 +26,9 @@ export function napiInit(net: Net): NetRxLimits {
     softnet.enqueue = trapOnly;
   }
   net.napiReceive = (skb) => {
-    net.softnet[machine.cpu.id]!.deliver(skb);
+    const softnet = net.softnet[machine.cpu.id]!;
+    if (machine.cpu.irqsDisabled) softnet.enqueue(skb);
+    else softnet.deliver(skb);
   };
   return limits;
 }

@@ -2,11 +2,11 @@
 /**
  * net_rx_action: the NET_RX softirq. Polls every instance on this CPU's list, within a budget and a time limit.
  *
- *  1. Take the CPU's whole poll list.
- *  2. Poll the first instance with its weight (64). Less work than that: the driver has completed it, forget it.
+ *  1. Take the first instance of the CPU's poll list, also if it was queued during this run.
+ *  2. Poll it with its weight (64). Less work than that: the driver has completed it, forget it.
  *     All of it: it goes to `repoll` and waits for the next softirq pass, so one busy queue cannot starve the others.
  *  3. Stop when the budget (300 frames) is used up or 2 ticks have passed: `time_squeeze`.
- *  4. What is left, what arrived meanwhile and what wants another poll go back on the list, and NET_RX is raised again.
+ *  4. What wants another poll goes back on the list behind what is left, and NET_RX is raised again.
  *
  * Bound: budget + weight - 1 frames, or the time limit plus one poll.
  * While an instance is polled its pollOwner is this CPU: netpoll on this CPU then keeps its hands off (and defers).
@@ -38,12 +38,7 @@ export function netRxAction(net: Net, limits: NetRxLimits): () => void {
     const list = softnet.pollList;
     let budget = limits.budget;
     softnet.inNetRxAction = true;
-    let left = list.length;
-    while (left > 0 || list.length > 0) {
-      if (left === 0) left = list.length;
-      const napi = list.head!;
-      left--;
-      list.remove(napi);
+    for (let napi = list.shift(); napi !== null; napi = list.shift()) {
       napi.listOwner = -1;
       budget -= napiPollOne(napi, cpu.id, repoll);
       if (budget <= 0 || machine.executive.now() >= endNs) {

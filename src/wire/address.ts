@@ -92,3 +92,18 @@ export function printIpv6(bytes: Uint8Array, o = 0): string {
       .join(':');
   return start < 0 ? hex(0, 8) : `${hex(0, start)}::${hex(start + length, 8)}`;
 }
+
+/** An IP address of either family. */
+export type IpAddress = { readonly family: 4; readonly v4: number } | { readonly family: 6; readonly v6: Uint8Array };
+
+/** IPv4 or IPv6 text; null for anything else. */
+export function parseIp(text: string): IpAddress | null {
+  const v4 = parseIpv4(text);
+  if (v4 !== null) return { family: 4, v4 };
+  const v6 = text.includes(':') ? parseIpv6(text) : null;
+  return v6 === null ? null : { family: 6, v6 };
+}
+
+export function printIp(address: IpAddress): string {
+  return address.family === 4 ? printIpv4(address.v4) : printIpv6(address.v6);
+}

@@ -12,7 +12,7 @@
  * batches are made at open.
  */
 import { NETDEV_TX_BUSY, NETDEV_TX_OK, SetupError } from '../../base/status.ts';
-import { allocEtherdev, ethTypeTrans } from '../../device/eth.ts';
+import { allocEtherdev } from '../../device/eth.ts';
 import {
   type NapiStruct,
   napiCompleteDone,
@@ -26,14 +26,11 @@ import {
 import type { Net } from '../../device/net.ts';
 import {
   type DeviceOps,
+  IFF_UP,
   type NetDevice,
   netifCarrierOff,
   netifCarrierOn,
   STAT_MULTICAST,
-  STAT_RX_BYTES,
-  STAT_RX_DROPPED,
-  STAT_RX_ERRORS,
-  STAT_RX_PACKETS,
   STAT_TX_BYTES,
   STAT_TX_PACKETS,
 } from '../../device/net_device.ts';
@@ -46,8 +43,8 @@ import {
 } from '../../device/netdev_queue.ts';
 import { registerNetdevice } from '../../device/register.ts';
 import type { IrqLine } from '../../machine/irq.ts';
-import { PACKET_MULTICAST, type SkBuff, skbPut } from '../../skb/sk_buff.ts';
-import { ETH_HLEN } from '../../wire/eth.ts';
+import { PACKET_MULTICAST, type SkBuff } from '../../skb/sk_buff.ts';
+import { rxFrame, txFrame } from './frame.ts';
 import { FrameBatch, type Port } from './port.ts';
 
 /** Frames moved across the border to the Port at once. */
@@ -177,13 +174,7 @@ function nicStartXmit(skb: SkBuff, dev: NetDevice, txq: NetdevQueue): number {
   const queue = nic.queues[txq.index % nic.queues.length]!;
   const batch = queue.tx;
   const len = skb.len;
-  batch.buf[0] = skb.buf;
-  batch.offset[0] = skb.data;
-  batch.len[0] = len;
-  batch.end[0] = skb.end;
-  batch.cookie[0] = skb.id;
-  batch.csum[0] = skb.ipSummed;
-  batch.vlanTci[0] = skb.vlanTci;
+  txFrame(batch, skb);
   if (nic.port.txBurst(txq.index, batch, 1) === 0) {
     nicReap(dev, nic, queue);
     if (nic.port.txBurst(txq.index, batch, 1) === 0) {
@@ -208,7 +199,7 @@ function nicReap(dev: NetDevice, nic: Nic, queue: NicQueue): void {
   }
   queue.inFlight -= reaped;
   const txq = dev.txQueues[queue.index]!;
-  if (reaped > 0 && netifQueueStopped(txq) && (dev.flags & 1) !== 0) netifWakeQueue(txq);
+  if (reaped > 0 && netifQueueStopped(txq) && (dev.flags & IFF_UP) !== 0) netifWakeQueue(txq);
 }
 
 /** The poll of one queue. Bound: `budget` frames received, and all transmits that have left. */
@@ -217,46 +208,18 @@ function nicPoll(dev: NetDevice, queue: NicQueue, budget: number): number {
   nicReap(dev, nic, queue);
   let work = 0;
   while (work < budget) {
-    const want = budget - work;
-    const n = nic.port.rxBurst(queue.index, queue.rx, want < BURST ? want : BURST);
+    const n = nic.port.rxBurst(queue.index, queue.rx, Math.min(budget - work, BURST));
     if (n === 0) break;
-    for (let i = 0; i < n; i++) nicReceive(dev, queue, i);
+    for (let i = 0; i < n; i++) {
+      const skb = rxFrame(dev, queue.rx, i, nic.port.caps.headroom);
+      if (skb === null) continue;
+      if (skb.pktType === PACKET_MULTICAST) dev.stats.add(STAT_MULTICAST);
+      skb.queueMapping = queue.index + 1;
+      skb.napiId = queue.napi.id;
+      queue.napi.receive(skb);
+    }
     work += n;
   }
   if (work < budget && napiCompleteDone(queue.napi, work)) nicUnmask(nic, queue);
   return work;
-}
-
-/** Wraps entry `i` of the batch into a frame and hands it up; frame and buffer are the receiver's from here on. */
-function nicReceive(dev: NetDevice, queue: NicQueue, i: number): void {
-  const machine = dev.net.machine;
-  const rx = queue.rx;
-  const buf = rx.buf[i]!;
-  const offset = rx.offset[i]!;
-  const len = rx.len[i]!;
-  if (len < ETH_HLEN) {
-    dev.stats.add(STAT_RX_ERRORS);
-    machine.arena.release(buf);
-    return;
-  }
-  const nic = dev.priv as Nic;
-  const skb = machine.skbs.build(buf, offset - nic.port.caps.headroom, rx.end[i]!);
-  if (skb === null) {
-    dev.stats.add(STAT_RX_DROPPED);
-    machine.arena.release(buf);
-    return;
-  }
-  skb.data = offset;
-  skb.tail = offset;
-  skbPut(skb, len);
-  skb.ipSummed = rx.csum[i]!;
-  skb.vlanTci = rx.vlanTci[i]!;
-  skb.tstampUs = rx.tstampUs[i]!;
-  skb.queueMapping = queue.index + 1;
-  skb.napiId = queue.napi.id;
-  dev.stats.add(STAT_RX_PACKETS);
-  dev.stats.add(STAT_RX_BYTES, len);
-  skb.protocol = ethTypeTrans(skb, dev);
-  if (skb.pktType === PACKET_MULTICAST) dev.stats.add(STAT_MULTICAST);
-  queue.napi.receive(skb);
 }

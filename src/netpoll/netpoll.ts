@@ -1,0 +1,114 @@
+/**
+ * struct netpoll: one client, that is one UDP conversation over one device, and what all clients of a device share.
+ *
+ *     Netpoll (netconsole)  --\
+ *     Netpoll (pong)        ---+--> NetpollInfo of the device: receivers, deferred frames, reserve, counters
+ *
+ * A client is set up by netpollSetup and taken down by netpollCleanup (setup.ts).
+ */
+import { Counters } from '../base/counters.ts';
+import type { NetDevice } from '../device/net_device.ts';
+import type { Work } from '../machine/timer.ts';
+import type { SkbQueue } from '../skb/queue.ts';
+import type { SkBuff } from '../skb/sk_buff.ts';
+import type { IpAddress } from '../wire/address.ts';
+import type { NetpollOptions } from './options.ts';
+import { netpollQueue } from './txq.ts';
+
+/** Where a frame goes to. A Netpoll is one itself: its own remote end. */
+export interface NetpollPeer {
+  readonly remoteIp: IpAddress;
+  readonly remotePort: number;
+  readonly remoteMac: Uint8Array;
+}
+
+/** A datagram for a client; valid during the call of its rxHook only. */
+export interface RxDatagram extends NetpollPeer {
+  /** The arena's bytes; the payload is bytes[offset .. offset + len). */
+  readonly bytes: Uint8Array;
+  readonly offset: number;
+  readonly len: number;
+}
+
+/**
+ * Called for each datagram for this client: in softirq context on NAPI drivers, in interrupt context on others, or with
+ * everything off when netpoll itself polls. The frame stays netpoll's. A reply through the same device is deferred until
+ * the poll is over.
+ */
+export type RxHook = (np: Netpoll, datagram: RxDatagram) => void;
+
+/** Owns a frame that could not be sent now; returns a status for the sender. */
+export type DropHook = (np: Netpoll, skb: SkBuff) => void;
+
+export class Netpoll implements NetpollPeer {
+  /** The client's name, in front of what it logs. */
+  readonly name: string;
+  dev: NetDevice | null = null;
+  devName: string;
+  devMac: Uint8Array | null;
+  localIp: IpAddress | null;
+  localPort: number;
+  remoteIp: IpAddress;
+  remotePort: number;
+  remoteMac: Uint8Array;
+  rxHook: RxHook | null = null;
+  /** netpollQueue unless the client says otherwise; null: frames that cannot be sent are freed and counted. */
+  drop: DropHook | null = netpollQueue;
+  /** A receiver that listens to everybody: remoteIp and remotePort are only where it sends to by itself. */
+  anyRemote = false;
+
+  constructor(name: string, options: NetpollOptions) {
+    this.name = name;
+    this.devName = options.devName;
+    this.devMac = options.devMac;
+    this.localIp = options.localIp;
+    this.localPort = options.localPort;
+    this.remoteIp = options.remoteIp;
+    this.remotePort = options.remotePort;
+    this.remoteMac = options.remoteMac;
+  }
+}
+
+export const NETPOLL_COUNTERS = [
+  'sent',
+  'deferred',
+  'deferred_sent',
+  'dropped',
+  'not_running',
+  'no_memory',
+  'spins',
+  'polls',
+  'received',
+  'trapped_dropped',
+  'arp_replies',
+  'malformed',
+  'bad_checksum',
+] as const;
+export type NetpollCounter = (typeof NETPOLL_COUNTERS)[number];
+
+/** What netpoll keeps for a device (`struct netpoll_info`): lives while it has clients. */
+export class NetpollInfo {
+  readonly dev: NetDevice;
+  refs = 0;
+  /** Clients with an rxHook; all are asked, in the order in which they were set up. */
+  readonly receivers: Netpoll[] = [];
+  /** Frames that wait for process context. */
+  readonly txq: SkbQueue;
+  readonly txWork: Work;
+  readonly counters: Counters<NetpollCounter> = new Counters(NETPOLL_COUNTERS);
+  /** How many owners have trapped the device: nobody else gets its frames. */
+  trapped = 0;
+  /** Netpoll polls this device now (the kernel's dev_lock). */
+  polling = false;
+
+  constructor(dev: NetDevice, txq: SkbQueue, txWork: (info: NetpollInfo) => Work) {
+    this.dev = dev;
+    this.txq = txq;
+    this.txWork = txWork(this);
+  }
+}
+
+/** What netpoll keeps for `dev`, or null if nobody uses netpoll on it. */
+export function npinfoOf(dev: NetDevice): NetpollInfo | null {
+  return dev.npinfo as NetpollInfo | null;
+}

@@ -1,0 +1,105 @@
+/**
+ * Sending without the stack: with interrupts off, inside an interrupt, after a panic.
+ *
+ *  1. A frame from the arena, else from the reserve, else poll and try again (reserve.ts).
+ *  2. Payload in, then UDP, IP and Ethernet pushed in front of it (push.ts).
+ *  3. The device is down: freed, NET_XMIT_DROP. Frames wait already: send those first, so that order is kept.
+ *  4. This CPU is inside the driver, or polls it: never recurse. To the client's `drop`.
+ *  5. For at most one tick: take the tx lock; not stopped: startXmit. Not taken: netpollPollDev, wait 50 us, again.
+ *  6. Still not taken: to the client's `drop` (netpollQueue unless it chose another), counted.
+ *
+ * Nothing here calls the stack, waits for anything but the device, or prints.
+ */
+import { devXmitComplete, Errno, NET_XMIT_DROP, NET_XMIT_SUCCESS, NETDEV_TX_OK } from '../base/status.ts';
+import { devOf, netifDevicePresent, netifRunning } from '../device/net_device.ts';
+import { txTrylock, txUnlock } from '../device/netdev_queue.ts';
+import { DropReason } from '../skb/drop_reason.ts';
+import { type SkBuff, skbPut } from '../skb/sk_buff.ts';
+import { type Netpoll, type NetpollInfo, type NetpollPeer, npinfoOf } from './netpoll.ts';
+import { netpollOwnsPoll, netpollPollDev } from './poll.ts';
+import { pushHeaders } from './push.ts';
+import { findSkb, MAX_UDP_CHUNK } from './reserve.ts';
+import { netpollProcessQueue } from './txq.ts';
+
+/** How long one wait between two tries lasts. */
+const UDELAY_NS = 50_000;
+
+/**
+ * Sends bytes[0..len) as one datagram from the client to `to` (its own remote end if absent). NETDEV_TX_OK: sent, or kept for
+ * later. NET_XMIT_DROP: the device is down. -ENOMEM: no frame. -EINVAL: more than 1460 bytes. The bytes stay the caller's.
+ */
+export function netpollSendUdp(np: Netpoll, bytes: Uint8Array, len = bytes.length, to: NetpollPeer = np): number {
+  const { dev } = np;
+  const info = dev === null ? null : npinfoOf(dev);
+  if (dev === null || info === null || np.localIp === null) return NET_XMIT_DROP;
+  if (len > MAX_UDP_CHUNK) return -Errno.EINVAL;
+  const skb = findSkb(info, len);
+  if (skb === null) {
+    info.counters.count('no_memory');
+    return -Errno.ENOMEM;
+  }
+  const at = skbPut(skb, len);
+  const memory = skb.arena.bytes;
+  for (let i = 0; i < len; i++) memory[at + i] = bytes[i]!;
+  pushHeaders(skb, np, dev, np.localIp, to);
+  skb.dev = dev;
+  return netpollSendSkb(np, skb);
+}
+
+/**
+ * Sends a frame that has all its headers through `skb.dev`, which may be another device than the client's (a bond's slave).
+ * The frame is consumed. Status as of netpollSendUdp. Bound: one tick, and the frames that wait already.
+ */
+export function netpollSendSkb(np: Netpoll, skb: SkBuff): number {
+  const dev = devOf(skb);
+  const info = npinfoOf(dev);
+  if (info === null || !netifRunning(dev) || !netifDevicePresent(dev)) {
+    info?.counters.count('not_running');
+    skb.pool.kfree(skb, DropReason.NETPOLL_NOT_RUNNING);
+    return NET_XMIT_DROP;
+  }
+  const cpu = dev.net.machine.cpu;
+  const irqs = cpu.localIrqSave();
+  const recursion = isRecursion(info, skb);
+  if (!recursion && info.txq.length > 0) netpollProcessQueue(info);
+  const sent = !recursion && info.txq.length === 0 && tryToSend(info, skb);
+  if (sent) {
+    info.counters.count('sent');
+  } else if (np.drop !== null) {
+    np.drop(np, skb);
+  } else {
+    info.counters.count('dropped');
+    skb.pool.kfree(skb, DropReason.NETPOLL_DROPPED);
+  }
+  cpu.localIrqRestore(irqs);
+  return sent ? NETDEV_TX_OK : NET_XMIT_SUCCESS;
+}
+
+/** This CPU is inside the device's driver or poll. */
+function isRecursion(info: NetpollInfo, skb: SkBuff): boolean {
+  const { dev } = info;
+  const txq = dev.txQueues[skb.queueMapping % dev.txQueues.length]!;
+  return txq.xmitLockOwner === dev.net.machine.cpu.id || netpollOwnsPoll(dev);
+}
+
+/** True: the driver has the frame. */
+function tryToSend(info: NetpollInfo, skb: SkBuff): boolean {
+  const { dev } = info;
+  const { machine } = dev.net;
+  const txq = dev.txQueues[skb.queueMapping % dev.txQueues.length]!;
+  const tries = Math.max(1, Math.floor(machine.jiffyNs / UDELAY_NS));
+  for (let i = 0; i < tries; i++) {
+    if (txTrylock(txq, machine.cpu.id)) {
+      const taken = !txq.frozenOrStopped && devXmitComplete(dev.ops.startXmit(skb, dev, txq));
+      txUnlock(txq);
+      if (taken) {
+        txq.transStartNs = machine.executive.now();
+        return true;
+      }
+    }
+    netpollPollDev(dev);
+    info.counters.count('spins');
+    machine.executive.spin(UDELAY_NS);
+  }
+  return false;
+}

@@ -1,0 +1,132 @@
+/**
+ * Setting a client up on its device, and taking it down.
+ *
+ *  1. find the device by name or by hardware address
+ *  2. refuse one that is enslaved, or does not allow netpoll
+ *  3. bring it up if it is down, and wait for the carrier (4 s at most; going on without it is not an error)
+ *  4. take the local address from the device if the client has none
+ *  5. share or make what netpoll keeps for the device, fill the reserve, install the trap if the client receives
+ *
+ * Answers to netpoll_setup and netpoll_cleanup; the words that it logs are the kernel's.
+ */
+import { Errno } from '../base/status.ts';
+import type { Net } from '../device/net.ts';
+import { type NetDevice, netifCarrierOk, netifRunning } from '../device/net_device.ts';
+import { devOpen } from '../device/open.ts';
+import { Work } from '../machine/timer.ts';
+import { DropReason } from '../skb/drop_reason.ts';
+import { SkbQueue } from '../skb/queue.ts';
+import { type IpAddress, printIp } from '../wire/address.ts';
+import { macEquals } from '../wire/eth.ts';
+import { type Netpoll, NetpollInfo, npinfoOf } from './netpoll.ts';
+import { refillReserve } from './reserve.ts';
+import { installTrap } from './rx.ts';
+import { NETPOLL_TXQ_LIMIT, netpollProcessQueue } from './txq.ts';
+
+export interface SetupOptions {
+  /** How long to wait for a carrier after the device was brought up (`netpoll.carrier_timeout`); 4 s if absent. */
+  readonly carrierTimeoutNs?: number;
+}
+
+const CARRIER_TIMEOUT_NS = 4e9;
+const CARRIER_STEP_NS = 1e6;
+
+/** 0, or the negative errno with the reason in the machine's log. The device stays up if it was brought up. */
+export function netpollSetup(net: Net, np: Netpoll, options: SetupOptions = {}): number {
+  const { printk } = net.machine;
+  const refuse = (errno: number, why: string): number => {
+    printk.err(`netpoll: ${np.name}: ${why}`);
+    return -errno;
+  };
+  const dev = findDevice(net, np);
+  const wanted = np.devName;
+  if (dev === undefined) return refuse(Errno.ENODEV, `${wanted} doesn't exist, aborting`);
+  if (dev.master !== null) return refuse(Errno.EBUSY, `${dev.name} is a slave device, aborting`);
+  if (!netifRunning(dev)) {
+    printk.info(`netpoll: ${np.name}: device ${dev.name} not up yet, forcing it`);
+    const error = devOpen(dev);
+    if (error < 0) return refuse(-error, `failed to open ${dev.name}`);
+    if (!waitForCarrier(dev, options.carrierTimeoutNs ?? CARRIER_TIMEOUT_NS)) {
+      printk.notice(`netpoll: ${np.name}: timeout waiting for carrier`);
+    }
+  }
+  const localIp = np.localIp ?? localAddress(dev, np.remoteIp);
+  if (localIp === undefined) {
+    return refuse(
+      Errno.EDESTADDRREQ,
+      `no ${np.remoteIp.family === 4 ? 'IP' : 'IPv6'} address for ${dev.name}, aborting`,
+    );
+  }
+  if (np.localIp === null) printk.info(`netpoll: ${np.name}: local IP ${printIp(localIp)}`);
+  const error = attach(np, dev);
+  if (error < 0) return refuse(-error, `${dev.name} doesn't support polling, aborting`);
+  np.localIp = localIp;
+  np.devName = dev.name;
+  return 0;
+}
+
+/** The client sends and receives no more; the last one of a device takes what netpoll keeps for it along. */
+export function netpollCleanup(np: Netpoll): void {
+  const { dev } = np;
+  np.dev = null;
+  const info = dev === null ? null : npinfoOf(dev);
+  if (dev === null || info === null) return;
+  const at = info.receivers.indexOf(np);
+  if (at >= 0) info.receivers.splice(at, 1);
+  if (--info.refs > 0) {
+    installTrap(info);
+    return;
+  }
+  info.txWork.cancel();
+  info.txq.purge(DropReason.QUEUE_PURGE);
+  dev.ops.netpollCleanup?.(dev);
+  dev.rxTrap = null;
+  dev.npinfo = null;
+}
+
+function findDevice(net: Net, np: Netpoll): NetDevice | undefined {
+  if (np.devName !== '') return net.byName(np.devName);
+  const mac = np.devMac;
+  return mac === null ? undefined : net.devices.find((dev) => macEquals(dev.devAddr, 0, mac));
+}
+
+/** Waits with the thread held, as the kernel's setup does; looks at the hardware once a millisecond. */
+function waitForCarrier(dev: NetDevice, timeoutNs: number): boolean {
+  const { executive } = dev.net.machine;
+  const endNs = executive.now() + timeoutNs;
+  for (;;) {
+    dev.ops.link?.(dev);
+    if (netifCarrierOk(dev)) return true;
+    if (executive.now() >= endNs) return false;
+    executive.spin(CARRIER_STEP_NS);
+  }
+}
+
+/** The first address of the remote's family; for IPv6 one that is link-local exactly if the remote is. */
+function localAddress(dev: NetDevice, remote: IpAddress): IpAddress | undefined {
+  return dev.addresses.find(
+    (each) => each.family === remote.family && (each.family === 4 || isLinkLocal(each) === isLinkLocal(remote)),
+  );
+}
+
+function isLinkLocal(address: IpAddress): boolean {
+  return address.family === 6 && address.v6[0] === 0xfe && (address.v6[1]! & 0xc0) === 0x80;
+}
+
+function attach(np: Netpoll, dev: NetDevice): number {
+  if (dev.netpollDisabled) return -Errno.ENOTSUPP;
+  let info = npinfoOf(dev);
+  if (info === null) {
+    const error = dev.ops.netpollSetup?.(dev) ?? 0;
+    if (error < 0) return error;
+    const work = (made: NetpollInfo) => new Work(dev.net.machine, () => netpollProcessQueue(made));
+    info = new NetpollInfo(dev, new SkbQueue(NETPOLL_TXQ_LIMIT), work);
+    dev.npinfo = info;
+  }
+  info.refs++;
+  np.dev = dev;
+  if (np.rxHook !== null) info.receivers.push(np);
+  refillReserve(dev.net);
+  installTrap(info);
+  return 0;
+}

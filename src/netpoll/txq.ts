@@ -1,0 +1,69 @@
+/**
+ * The deferred queue of a device: frames that netpoll could not send when it wanted to, tried again from process context.
+ *
+ *     netpollQueue --> txq, at most 256 frames --> work: tx lock, startXmit
+ *                       ^                            | stopped or BUSY: back to the head, again in 100 ms
+ *                       +----------------------------+
+ *
+ * A frame on the queue is the queue's. Answers to queue_process, and to the seeds' netpoll_queue.
+ */
+import { devXmitComplete } from '../base/status.ts';
+import { netifDevicePresent, netifRunning } from '../device/net_device.ts';
+import { txTrylock, txUnlock } from '../device/netdev_queue.ts';
+import { DropReason } from '../skb/drop_reason.ts';
+import type { SkBuff } from '../skb/sk_buff.ts';
+import { type Netpoll, type NetpollInfo, npinfoOf } from './netpoll.ts';
+
+/** Frames that wait for a device at most. */
+export const NETPOLL_TXQ_LIMIT = 256;
+
+const RETRY_NS = 100_000_000;
+
+/** A `drop` routine: keeps the frame for later, or frees and counts it if the queue is full. (`netpoll_queue`) */
+export function netpollQueue(np: Netpoll, skb: SkBuff): void {
+  const info = np.dev === null ? null : npinfoOf(np.dev);
+  if (info === null) skb.pool.kfree(skb, DropReason.NETPOLL_NOT_RUNNING);
+  else defer(info, skb);
+}
+
+/** Puts a frame on the queue; false: it was full, the frame is freed and counted. */
+export function defer(info: NetpollInfo, skb: SkBuff): boolean {
+  if (!info.txq.queueTail(skb)) {
+    info.counters.count('dropped');
+    skb.pool.kfree(skb, DropReason.NETPOLL_QUEUE_FULL);
+    return false;
+  }
+  info.counters.count('deferred');
+  info.txWork.schedule();
+  return true;
+}
+
+/**
+ * Sends what waits, in order, until the device takes no more; what is left is tried again in 100 ms. Bound: the frames
+ * that wait. Not called while this CPU polls the device or is inside its driver.
+ */
+export function netpollProcessQueue(info: NetpollInfo): void {
+  const { dev } = info;
+  const cpu = dev.net.machine.cpu;
+  for (let skb = info.txq.dequeue(); skb !== null; skb = info.txq.dequeue()) {
+    if (!netifDevicePresent(dev) || !netifRunning(dev)) {
+      info.counters.count('not_running');
+      skb.pool.kfree(skb, DropReason.NETPOLL_NOT_RUNNING);
+      continue;
+    }
+    const txq = dev.txQueues[skb.queueMapping % dev.txQueues.length]!;
+    const irqs = cpu.localIrqSave();
+    let sent = false;
+    if (txTrylock(txq, cpu.id)) {
+      sent = !txq.frozenOrStopped && devXmitComplete(dev.ops.startXmit(skb, dev, txq));
+      txUnlock(txq);
+    }
+    if (!sent) info.txq.queueHead(skb);
+    cpu.localIrqRestore(irqs);
+    if (!sent) {
+      info.txWork.schedule(RETRY_NS);
+      return;
+    }
+    info.counters.count('deferred_sent');
+  }
+}

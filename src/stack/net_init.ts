@@ -1,0 +1,29 @@
+/**
+ * Puts the stack into a machine: installs every sink, opens the network softirqs.
+ *
+ *     napi.receive, softnet.deliver --> netif_receive_skb        softnet.enqueue --> backlog        NET_TX --> qdiscs
+ */
+import type { Net } from '../device/net.ts';
+import { Softirq } from '../machine/softirq.ts';
+import { napiInit } from '../napi/napi_init.ts';
+import type { NetRxLimits } from '../napi/net_rx_action.ts';
+import { backlogInit } from './backlog.ts';
+import { netTxAction } from './dev_queue_xmit.ts';
+import { PacketTypes } from './packet_type.ts';
+import { netifReceiveSkb } from './receive.ts';
+
+export interface Stack {
+  readonly net: Net;
+  readonly types: PacketTypes;
+  readonly limits: NetRxLimits;
+}
+
+/** Call once a machine, before its devices are opened. (`net_dev_init`) */
+export function netInit(net: Net): Stack {
+  const limits = napiInit(net);
+  const types = new PacketTypes();
+  for (const softnet of net.softnet) softnet.deliver = (skb) => netifReceiveSkb(net, types, skb);
+  backlogInit(net);
+  net.machine.softirq.open(Softirq.NET_TX, () => netTxAction(net));
+  return { net, types, limits };
+}
