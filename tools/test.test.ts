@@ -30,7 +30,10 @@ beforeEach(() => {
   symlinkSync(join(root, 'node_modules'), join(tree, 'node_modules'));
   write('tools/build.mjs', '');
   write('tools/check.mjs', "console.log('checked');");
-  program('dpkg-query', '[ $# -lt 3 ] && exit 0; shift 3; for p in "$@"; do [ -e "$0.lacks-$p" ] || echo "$p installed"; done');
+  program(
+    'dpkg-query',
+    '[ $# -lt 3 ] && exit 0; shift 3; for p in "$@"; do [ -e "$0.lacks-$p" ] || echo "$p installed"; done',
+  );
   program('apt-get', 'echo "$*" >> "$0.log"');
   write('src/base/a.test.ts', tests("it('adds', () => {});"));
 });

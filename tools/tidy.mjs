@@ -156,9 +156,9 @@ function worldless(node, tell) {
   if (ts.isAwaitExpression(node)) tell('await left of host', worldly.Promise);
 }
 
-/** In a `// hot` file: nothing that allocates, but in constructors (set-up) and on the way to a throw. @param {ts.Node} node @param {Tell} tell */
+/** In a `// hot` file: nothing that allocates, but at set-up and on the way to a throw. @param {ts.Node} node @param {Tell} tell */
 function hot(node, tell) {
-  if (inside(node, (up) => ts.isConstructorDeclaration(up) || ts.isThrowStatement(up))) return;
+  if (happensOnce(node)) return;
   if (ts.isPropertyAccessExpression(node) && Object.hasOwn(costlyMethods, node.name.text))
     tell(`${node.name.text} in a hot file`, costlyMethods[node.name.text]);
   if (ts.isSpreadElement(node) || ts.isSpreadAssignment(node)) tell('spread in a hot file', 'assign by index or field');
@@ -168,7 +168,8 @@ function hot(node, tell) {
   if (ts.isIdentifier(node) && node.text === 'BigInt' && standsForItself(node)) tell('BigInt in a hot file', bigints);
   if (ts.isTemplateExpression(node) || ts.isNoSubstitutionTemplateLiteral(node))
     tell('template string in a hot file', 'a counter, or a code that the reader turns into words');
-  if (isClosure(node)) tell('closure in a hot file', 'a function of the module, or a field bound once at set-up');
+  if (isClosure(node))
+    tell('closure in a hot file', 'a function of the module, or "Set-up" in the comment of what runs once');
 }
 
 /** @param {ts.Node} node @param {Tell} tell */
@@ -200,6 +201,23 @@ function standsForItself(node) {
 function isProperty(node, object, member) {
   if (!ts.isPropertyAccessExpression(node) || node.name.text !== member) return false;
   return ts.isIdentifier(node.expression) && node.expression.text === object;
+}
+
+/**
+ * On the way to a throw, bound by `??=`, or in a function that runs at set-up: by its kind, its name, or because its
+ * comment says "Set-up". Only the nearest function counts: a closure bound at set-up may run for each frame.
+ * @param {ts.Node} node
+ */
+function happensOnce(node) {
+  for (let up = node.parent; up; up = up.parent) {
+    if (ts.isThrowStatement(up) || ts.isConstructorDeclaration(up)) return true;
+    if (ts.isBinaryExpression(up) && up.operatorToken.kind === ts.SyntaxKind.QuestionQuestionEqualsToken) return true;
+    if (!ts.isFunctionLike(up)) continue;
+    if (!ts.isFunctionDeclaration(up) && !ts.isMethodDeclaration(up)) return false;
+    const above = up.getFullText().slice(0, up.getLeadingTriviaWidth());
+    return /^(create|alloc|register|open)|Init$/.test(up.name?.getText() ?? '') || /\bset-up\b/i.test(above);
+  }
+  return false;
 }
 
 /** A function made anew each time the function around it runs. @param {ts.Node} node */

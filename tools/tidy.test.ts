@@ -64,6 +64,12 @@ const breaches: [rule: string, path: string, text: string, line: string][] = [
   ['a BigInt read', 'src/host/br.ts', hot('return c.getBigUint64(0);'), 'getBigUint64 in a hot file'],
   ['a template string', 'src/host/ts.ts', hot('return `${a}`;'), 'template string in a hot file'],
   ['a closure', 'src/host/cl.ts', hot('return a.map((x) => x + b.length);'), 'closure in a hot file'],
+  [
+    'a closure in what set-up binds',
+    'src/host/cs.ts',
+    '// hot\n// A file.\nexport function createF(a: number[]) {\n  return () => a.map((x) => x);\n}\n',
+    'cs.ts:4: closure in a hot file',
+  ],
   ['a default export', 'src/host/de.ts', `${opening}export default 1;\n`, 'default export; instead: a named export'],
   ['a default function', 'tools/df.ts', 'export default function f() {}\n', 'default export'],
   ['unfinished work', 'test/u.ts', `// ${unfinished}: later\n`, `${unfinished} left in the code`],
@@ -106,6 +112,9 @@ describe('what is allowed', () => {
       'src/napi/hot.ts': hot("if (a.length > 1) throw new Error(`too long ${a.length}`);\n  return 'x'.length;"),
       'src/skb/setup.ts':
         '// hot\n// A file.\nexport class A {\n  a: unknown;\n  constructor(b: bigint[]) {\n    this.a = b.map((x) => x ?? BigInt(0));\n  }\n}\n',
+      'src/skb/once.ts':
+        '// hot\n// A file.\nexport function createA(b: number[]) {\n  b.map((x) => x);\n}\n\n/** Set-up: binds. */\nexport function f(b: { a?: unknown }) {\n  return () => b;\n}\n',
+      'src/skb/lazy.ts': '// hot\n// A file.\nexport function f(b: { a?: unknown }) {\n  b.a ??= () => b;\n}\n',
       'src/napi/hot_top.ts': '// hot\n// A file.\nexport const f = (a: number) => a + 1;\n',
       'docs/titles.md': '# One\n\n```sh\n# a comment\n```\n\n## Two\n',
       'docs/path.md': 'see src/work/x and https://example.org/work/x\n',
