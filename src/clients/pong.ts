@@ -34,7 +34,7 @@ export function createPong(net: Net, options: NetpollOptions, pongOptions: PongO
   np.rxHook = (self, datagram) => {
     pongOptions.onPing?.(datagram);
     pong.answered++;
-    netpollSendUdp(self, answer, answer.length, datagram);
+    netpollSendUdp(self, answer, 0, answer.length, datagram);
   };
   const error = netpollSetup(net, np);
   return error < 0 ? error : pong;

@@ -25,10 +25,16 @@ import { netpollProcessQueue } from './txq.ts';
 const UDELAY_NS = 50_000;
 
 /**
- * Sends bytes[0..len) as one datagram from the client to `to` (its own remote end if absent). NETDEV_TX_OK: sent, or kept for
+ * Sends bytes[offset..offset+len) as one datagram from the client to `to` (its own remote end if absent). NETDEV_TX_OK: sent, or kept for
  * later. NET_XMIT_DROP: the device is down. -ENOMEM: no frame. -EINVAL: more than 1460 bytes. The bytes stay the caller's.
  */
-export function netpollSendUdp(np: Netpoll, bytes: Uint8Array, len = bytes.length, to: NetpollPeer = np): number {
+export function netpollSendUdp(
+  np: Netpoll,
+  bytes: Uint8Array,
+  offset = 0,
+  len = bytes.length - offset,
+  to: NetpollPeer = np,
+): number {
   const { dev } = np;
   const info = dev === null ? null : npinfoOf(dev);
   if (dev === null || info === null || np.localIp === null) return NET_XMIT_DROP;
@@ -40,7 +46,7 @@ export function netpollSendUdp(np: Netpoll, bytes: Uint8Array, len = bytes.lengt
   }
   const at = skbPut(skb, len);
   const memory = skb.arena.bytes;
-  for (let i = 0; i < len; i++) memory[at + i] = bytes[i]!;
+  for (let i = 0; i < len; i++) memory[at + i] = bytes[offset + i]!;
   pushHeaders(skb, np, dev, np.localIp, to);
   skb.dev = dev;
   return netpollSendSkb(np, skb);

@@ -1,0 +1,99 @@
+/**
+ * A wire: an Ethernet segment that any number of simulated ports hang on. What one sends, all others hear.
+ *
+ *     port A --transmit--> [rate: one frame after the other] --delay--> [loss, duplication] --> port B, port C
+ *
+ * Frames on the wire are copies in buffers of the wire's own pool, so the sender's memory is free once it has sent, and a
+ * long run allocates nothing. Faults are drawn from the world's seed.
+ */
+import { Counters } from '../base/counters.ts';
+import type { World } from './world.ts';
+
+export interface WireOptions {
+  /** Bits a second; 1e9 if absent. */
+  readonly rateBps?: number;
+  /** Nanoseconds from the end of sending to arrival; 5 us if absent. */
+  readonly delayNs?: number;
+  /** Chance that a frame is lost on its way to one receiver. */
+  readonly loss?: number;
+  /** Chance that a frame arrives twice. */
+  readonly duplication?: number;
+}
+
+/** What hangs on a wire. receive() may read bytes[0..len) during the call. */
+export interface Attachment {
+  receive(bytes: Uint8Array, len: number): void;
+}
+
+export const WIRE_COUNTERS = ['frames', 'bytes', 'lost', 'duplicated', 'partitioned'] as const;
+
+/** Bytes on the medium besides the frame: preamble 8, check sequence 4, gap 12; and frames are padded to 60. */
+const OVERHEAD = 24;
+const FRAME_MIN = 60;
+
+export class Wire {
+  readonly counters: Counters<(typeof WIRE_COUNTERS)[number]> = new Counters(WIRE_COUNTERS);
+  rateBps: number;
+  delayNs: number;
+  loss: number;
+  duplication: number;
+  /** Cut: nothing gets through, but ports still see a link. */
+  partitioned = false;
+  readonly #world: World;
+  readonly #attached: Attachment[] = [];
+  readonly #spare: Uint8Array[] = [];
+
+  constructor(world: World, options: WireOptions = {}) {
+    this.#world = world;
+    this.rateBps = options.rateBps ?? 1e9;
+    this.delayNs = options.delayNs ?? 5_000;
+    this.loss = options.loss ?? 0;
+    this.duplication = options.duplication ?? 0;
+  }
+
+  attach(attachment: Attachment): void {
+    this.#attached.push(attachment);
+  }
+
+  detach(attachment: Attachment): void {
+    const at = this.#attached.indexOf(attachment);
+    if (at >= 0) this.#attached.splice(at, 1);
+  }
+
+  /** Nanoseconds for which a frame of `len` bytes occupies the sender. */
+  serialisationNs(len: number): number {
+    return ((Math.max(len, FRAME_MIN) + OVERHEAD) * 8 * 1e9) / this.rateBps;
+  }
+
+  /** A frame has left `from`; it arrives everywhere else after the delay. The bytes are copied. */
+  transmit(from: Attachment, memory: Uint8Array, offset: number, len: number): void {
+    this.counters.count('frames');
+    this.counters.count('bytes', len);
+    if (this.partitioned) {
+      this.counters.count('partitioned');
+      return;
+    }
+    for (const to of this.#attached) {
+      if (to === from) continue;
+      if (this.loss > 0 && this.#world.prng.chance(this.loss)) {
+        this.counters.count('lost');
+        continue;
+      }
+      this.#carry(to, memory, offset, len);
+      if (this.duplication > 0 && this.#world.prng.chance(this.duplication)) {
+        this.counters.count('duplicated');
+        this.#carry(to, memory, offset, len);
+      }
+    }
+  }
+
+  #carry(to: Attachment, memory: Uint8Array, offset: number, len: number): void {
+    const spare = this.#spare.pop();
+    const bytes = spare !== undefined && spare.length >= len ? spare : new Uint8Array(Math.max(len, 2048));
+    for (let i = 0; i < len; i++) bytes[i] = memory[offset + i]!;
+    this.#world.after(this.delayNs, () => {
+      to.receive(bytes, len);
+      this.#spare.push(bytes);
+    });
+  }
+}
