@@ -43,6 +43,7 @@ export class TallyReporter implements Reporter {
 function skipOf(module: TestModule, test: TestCase): Tally['skipped'][number] {
   const result = test.result();
   const note = result.state === 'skipped' ? result.note : undefined;
-  const inTitle = /\(skip: ([^)]*)\)/.exec(test.fullName)?.[1];
+  const inBrackets = [...test.fullName.matchAll(/\(([^()]*\bskip[^()]*)\)/g)].at(-1)?.[1];
+  const inTitle = inBrackets?.replace(/^skip(ped)?: /, '');
   return { file: module.relativeModuleId, name: test.fullName, reason: note ?? inTitle ?? 'no reason given' };
 }
