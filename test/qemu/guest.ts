@@ -11,7 +11,8 @@
  * 1. `bootGuest` makes the TAP device, the initramfs and the sockets, and starts qemu; about six seconds later the
  *    steps run.
  * 2. The test and the guest keep step with `hears` (the guest said a word) and `tell` (let it go on).
- * 3. The end is qemu's: a panic reboots at once (`panic=-1`), and `-no-reboot` makes that an exit. `ended` waits for it,
+ * 3. The end is qemu's: a panic reboots after a second (`panic=1`; with a reboot at once, now and then the last dozen
+ *    frames would still lie in the ring of the virtual NIC), and `-no-reboot` makes that an exit. `ended` waits for it,
  *    within a limit, and reads every port to its last byte. `remove` cleans up whatever happened.
  *
  * KVM is not used: emulation works the same on every machine.
@@ -28,7 +29,7 @@ import type { SerialLog } from './serial.ts';
 const BOOT_MS = 60_000;
 const END_MS = 20_000;
 const ALWAYS = [
-  ...['console=ttyS0,115200', 'net.ifnames=0', 'ignore_loglevel', 'printk.devkmsg=on', 'log_buf_len=4M', 'panic=-1'],
+  ...['console=ttyS0,115200', 'net.ifnames=0', 'ignore_loglevel', 'printk.devkmsg=on', 'log_buf_len=4M', 'panic=1'],
 ].join(' ');
 
 export interface GuestSpec {
