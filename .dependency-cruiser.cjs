@@ -19,7 +19,8 @@ const planned = ['stacked', 'process', 'lab'];
 /** May touch the operating system; every other folder runs in a browser, and twice alike with the same seed. */
 const onNode = ['host', 'process', 'collector', 'cli'];
 
-const tests = '[.]test[.]ts$';
+/** Tests, and what only tests import, lie beside the code and may look everywhere. */
+const tests = '[.](test|fixture)[.]ts$';
 const lefts = leftsOf(law);
 checkAgainst(path.join(__dirname, 'src'), Object.keys(lefts));
 
@@ -48,10 +49,17 @@ module.exports = {
     },
     {
       name: 'no-import-of-a-test',
-      comment: 'A test is a leaf. What two tests share is a fixture file of its own.',
+      comment: 'A test is a leaf. What two tests share is a file of its own: x.fixture.ts, which only tests import.',
+      severity: 'error',
+      from: { pathNot: tests },
+      to: { path: tests },
+    },
+    {
+      name: 'no-test-imports-another',
+      comment: 'A test is a leaf. What two tests share is a file of its own: x.fixture.ts.',
       severity: 'error',
       from: {},
-      to: { path: '[.]test[.]tsx?$' },
+      to: { path: '[.]test[.]ts$' },
     },
     {
       name: 'src-stands-alone',

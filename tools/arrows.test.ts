@@ -82,6 +82,8 @@ describe('wrong imports', () => {
     ['a package left of host', 'runs-anywhere', 'src/clients/hono.ts', imports('hono')],
     ['a circle', 'no-circle', 'src/base/x.ts', imports('./y.ts')],
     ['the import of a test', 'no-import-of-a-test', 'src/base/of_test.ts', imports('./a.test.ts')],
+    ['the import of a fixture', 'no-import-of-a-test', 'src/base/of_fix.ts', imports('./a.fixture.ts')],
+    ['a test that imports a test', 'no-test-imports-another', 'src/base/b.test.ts', imports('./a.test.ts')],
     ['src that imports test', 'src-stands-alone', 'src/cli/fixture.ts', imports('../../test/fixture.ts')],
     ['the front door used inside', 'nothing-imports-the-front-door', 'src/cli/i.ts', imports('../index.ts')],
     ['an import that leads nowhere', 'resolvable', 'src/cli/nowhere.ts', imports('./nowhere_at_all.ts')],
@@ -96,6 +98,7 @@ describe('wrong imports', () => {
         ...files,
         'src/base/y.ts': imports('./x.ts'),
         'src/base/a.test.ts': 'export {};\n',
+        'src/base/a.fixture.ts': 'export {};\n',
         'src/index.ts': 'export {};\n',
         'test/fixture.ts': 'export {};\n',
       }),
@@ -123,7 +126,9 @@ describe('right imports', () => {
         'src/host/packet.ts': imports('node:fs', '../drivers/nic/port.ts'),
         'src/drivers/nic/port.ts': imports('../../device/a.ts'),
         'src/collector/http.ts': imports('hono', 'node:http', '../host/a.ts', '../sim/a.ts'),
-        'src/napi/a.test.ts': imports('node:fs', 'fast-check', 'vitest', '../sim/a.ts'),
+        'src/napi/a.test.ts': imports('node:fs', 'fast-check', 'vitest', '../sim/a.ts', './a.fixture.ts'),
+        'src/napi/a.fixture.ts': imports('../sim/a.ts', '../../test/golden/a.ts'),
+        'test/golden/a.ts': 'export {};\n',
       }),
     );
     expect(violations).toEqual([]);

@@ -180,7 +180,7 @@ function webInputs() {
 
 /** @param {string} folder */
 function sources(folder) {
-  return existsSync(folder) ? walk(folder).filter((path) => !/\.test\.tsx?$/.test(path)) : [];
+  return existsSync(folder) ? walk(folder).filter((path) => !/\.(test|fixture)\.tsx?$/.test(path)) : [];
 }
 
 /** @param {string} folder @returns {string[]} all files below, sorted */

@@ -54,7 +54,7 @@ const privatePaths = new RegExp(`(^|[^\\w.*/])/(${['work', 'farm[\\w-]*', 'tmp/b
  * @property {string} text
  * @property {string[]} lines
  * @property {boolean} code TypeScript or JavaScript
- * @property {boolean} test
+ * @property {boolean} test a test, or a fixture of tests
  * @property {(line: number, wrong: string, instead: string) => void} tell
  */
 
@@ -70,7 +70,7 @@ export function tidy(root) {
     const lines = text.split('\n');
     const tell = (line, wrong, instead) => breaches.push(`${path}:${line}: ${wrong}; instead: ${instead}`);
     const code = /\.(ts|tsx|mts|cts|js|mjs|cjs)$/.test(path);
-    const page = { path, text, lines, code, test: /\.test\.tsx?$/.test(path), tell };
+    const page = { path, text, lines, code, test: /\.(test|fixture)\.tsx?$/.test(path), tell };
     checkText(page);
     if (houses.includes(path.split('/')[0] ?? '')) checkHouse(page);
     if (code) checkCode(page);
