@@ -137,15 +137,15 @@ function buildWeb(log) {
   ]);
 }
 
-/** Files in dist/ whose source is gone: a renamed module must not stay importable. */
+/** Files in dist/ that no source stands for any more: a renamed module must not stay importable. */
 function removeOrphans() {
   const dist = inRoot('dist');
   if (!existsSync(dist)) return;
+  const stems = new Set(sources(inRoot('src')).map((path) => relative(inRoot('src'), path).replace(/\.ts$/, '')));
   for (const path of walk(dist)) {
     const inside = relative(dist, path);
     if (inside.startsWith(`web${sep}`)) continue;
-    const stem = inside.replace(/(\.d\.ts|\.js)(\.map)?$/, '');
-    if (!existsSync(inRoot(`src/${stem}.ts`))) rmSync(path, { force: true });
+    if (!stems.has(inside.replace(/(\.d\.ts|\.js)(\.map)?$/, ''))) rmSync(path, { force: true });
   }
 }
 
