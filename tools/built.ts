@@ -6,5 +6,6 @@ import { fileURLToPath } from 'node:url';
 export function setup(): void {
   const build = fileURLToPath(new URL('./build.mjs', import.meta.url));
   const { status } = spawnSync(process.execPath, [build, '--quiet'], { stdio: ['ignore', 'inherit', 'inherit'] });
-  if (status !== 0) throw new Error('the build failed (its messages stand above): node tools/build.mjs');
+  // tsc emits in spite of wrong types. `npm test` fails for them anyway; whoever works on one test goes on.
+  if (status !== 0) console.error('the build had errors (above): the tests run on what came out of it');
 }
