@@ -26,9 +26,11 @@ export const counterNames = [
   'sources',
   'sources_forgotten',
   'clock_set_back',
+  'listener_errors',
   'store_evicted',
   'tail_clients',
   'tail_skipped',
+  'tail_cut_off',
   'tail_refused',
 ] as const;
 
