@@ -14,7 +14,7 @@ const law =
   '< { sim | host } < { process | collector | lab } < cli';
 
 /** In the law, not yet in the tree. A name leaves this list with its folder's first file. */
-const planned = ['stacked', 'process', 'lab'];
+const planned = ['stacked', 'process'];
 
 /** May touch the operating system; every other folder runs in a browser, and twice alike with the same seed. */
 const onNode = ['host', 'process', 'collector', 'cli'];
@@ -42,10 +42,11 @@ module.exports = {
     },
     {
       name: 'no-circle',
+      // Inside a folder two structures may point at each other (a device has queues, a queue its device): `import type`.
       comment: 'Two modules that need each other are one module, or want a third one left of both.',
       severity: 'error',
       from: {},
-      to: { circular: true },
+      to: { circular: true, viaOnly: { dependencyTypesNot: ['type-only'] } },
     },
     {
       name: 'no-import-of-a-test',

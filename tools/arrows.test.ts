@@ -122,6 +122,8 @@ describe('right imports', () => {
       plant({
         'src/index.ts': everything,
         'src/wire/udp.ts': imports('../base/a.ts', './a.ts'),
+        'src/device/queue.ts': "import type { D } from './dev.ts';\nexport interface Q { d: D }\n",
+        'src/device/dev.ts': "import type { Q } from './queue.ts';\nexport interface D { q: Q }\n",
         'src/clients/netconsole/n.ts': imports('../../netpoll/a.ts', '../../stack/a.ts', '../../napi/a.ts'),
         'src/host/packet.ts': imports('node:fs', '../drivers/nic/port.ts'),
         'src/drivers/nic/port.ts': imports('../../device/a.ts'),
