@@ -16,7 +16,7 @@ beforeAll(async () => {
   writeFileSync(join(dir, 'index.html'), '<!doctype html><title>page</title>');
   writeFileSync(join(dir, 'assets', 'a-123.js'), 'export {};');
   writeFileSync(join(dir, 'secret.key'), 'no');
-  collector = createCollector({ messagesMax: 1000, pageDir: dir });
+  collector = createCollector({ messagesMax: 1000, pageDir: dir, limits: { reorderUs: 0 } });
   url = await collector.startHttp(0);
 });
 

@@ -80,14 +80,18 @@ describe('recorded crashes (corpora)', () => {
     ['talk', []],
   ];
 
+  // A 7.2 kernel's netconsole (nbcon, printed from a thread) is silent from the panic on: its captures end before.
+  const silent = new Set(['panic', 'sysrq_c', 'oops_panic', 'init_kill']);
   for (const kernel of ['k61', 'k72']) {
     it.skipIf(!hasCorpora).each(cases)(
-      `${kernel} %s gives %j (skipped where NETPOLL_CORPORA is absent)`,
+      `${kernel} %s, meant to give %j (skipped where NETPOLL_CORPORA is absent)`,
       (name, kinds) => {
         const dir = join(corporaDir, 'crashes', kernel, name);
         expect(readdirSync(dir)).toContain('nc.pcap.gz');
         const found = find(feedCapture(join(dir, 'nc.pcap.gz'), 6667).messages);
-        expect([...new Set(found.map(({ block }) => block.kind))]).toEqual(kinds);
+        expect([...new Set(found.map(({ block }) => block.kind))]).toEqual(
+          kernel === 'k72' && silent.has(name) ? [] : kinds,
+        );
       },
     );
   }
