@@ -2,7 +2,7 @@
  * Question: how does "a descriptor became readable" become an interrupt of the host world, without a thread of libuv's
  * pool? Each way is a file in irq_path/. Decision and reasons: ARCHITECTURE.md.
  *
- *     node --import ./bench/irq_path/ts.mjs bench/irq_path.ts [ROUNDS] [SECONDS]
+ *     node --import ./bench/irq_path/ts.mjs bench/irq_path.ts [ROUNDS] [SECONDS] [LOAD]
  *
  * 1. For each load, ROUNDS rounds; in a round each way once, so that what else the machine does hits all alike.
  * 2. A trial is a fresh process: receiver on CPU 1, sender on CPU 0, loopback, the latency of the first datagram of each event.
@@ -50,7 +50,7 @@ function median(values: number[]): number {
   return values[values.length >> 1] ?? Number.NaN;
 }
 
-for (const { name, rate, bystanders } of loads) {
+for (const { name, rate, bystanders } of loads.filter(({ name }) => name.includes(process.argv[4] ?? ''))) {
   const trials = new Map<string, Trial[]>(ways.map((way) => [way, []]));
   for (let round = 0; round < rounds; round++) {
     for (const way of ways) {

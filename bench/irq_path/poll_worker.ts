@@ -7,6 +7,7 @@ import { poll, pollfdOf } from './libc.ts';
 
 const { fd, words, bell } = workerData as { fd: number; words: Int32Array; bell: 'message' | 'waitAsync' };
 const pfd = pollfdOf(fd);
+parentPort!.postMessage('ready');
 for (;;) {
   Atomics.wait(words, 0, 0);
   if (Atomics.load(words, 0) < 0) break;

@@ -4,13 +4,13 @@ import type { Watch } from './way.ts';
 
 const UV_POLL = 8;
 const UV_READABLE = 1;
+const callbackType = koffi.pointer(koffi.proto('void IrqPathPollCb(void *, int, int)'));
 
 export function watch(fd: number, onReadable: () => void): Watch {
   const self = koffi.load(null);
   const defaultLoop = self.func('void *uv_default_loop()');
   const handleSize = self.func('size_t uv_handle_size(int)');
   const init = self.func('int uv_poll_init(void *, void *, int)');
-  const callbackType = koffi.pointer(koffi.proto('void IrqPathPollCb(void *, int, int)'));
   const start = self.func('uv_poll_start', 'int', ['void *', 'int', 'void *']);
   const stop = self.func('int uv_poll_stop(void *)');
   const closeHandle = self.func('void uv_close(void *, void *)');

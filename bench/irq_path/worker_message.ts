@@ -8,7 +8,7 @@ export async function watch(fd: number, onReadable: () => void): Promise<Watch> 
   const worker = new Worker(new URL('./poll_worker.ts', import.meta.url), {
     workerData: { fd, words, bell: 'message' },
   });
-  await once(worker, 'online');
+  await once(worker, 'message');
   worker.on('message', onReadable);
   const set = (value: number): void => {
     Atomics.store(words, 0, value);

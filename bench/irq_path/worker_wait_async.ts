@@ -12,7 +12,7 @@ export async function watch(fd: number, onReadable: () => void): Promise<Watch> 
   const worker = new Worker(new URL('./poll_worker.ts', import.meta.url), {
     workerData: { fd, words, bell: 'waitAsync' },
   });
-  await once(worker, 'online');
+  await once(worker, 'message');
   const { waitAsync } = Atomics as unknown as AsyncAtomics;
   let seen = 0;
   const rung = (): void => {

@@ -1,0 +1,94 @@
+/**
+ * This process as a machine: Executive, memory and networking of the host world put together, and devices by scheme.
+ *
+ *     const host = createHostMachine();
+ *     const dev = host.openDevice('packet:eth0');        a net_device with NAPI, up
+ *     ...
+ *     host.close();
+ */
+import { hostname, release } from 'node:os';
+import { Errno, SetupError } from '../base/status.ts';
+import { Net } from '../device/net.ts';
+import type { NetDevice } from '../device/net_device.ts';
+import { devOpen } from '../device/open.ts';
+import { unregisterNetdevice } from '../device/register.ts';
+import { createNic } from '../drivers/nic/nic.ts';
+import { Machine } from '../machine/machine.ts';
+import { netInit, type Stack } from '../stack/net_init.ts';
+import { createHostArena, type HostArenaOptions } from './arena.ts';
+import { HostExecutive } from './executive.ts';
+import { type OpenPortOptions, openPort, portAddresses } from './open_port.ts';
+
+export interface HostMachineOptions extends HostArenaOptions {
+  /** sk_buff objects; 65536 if absent. As many frames may be alive at once, ring frames included. */
+  readonly skbs?: number;
+}
+
+export interface OpenDeviceOptions extends OpenPortOptions {
+  /** Interface name inside this machine; the part after the scheme for packet:, else `eth%d`. */
+  readonly name?: string;
+  /** False: the device is registered and left down. */
+  readonly up?: boolean;
+}
+
+export interface HostMachine {
+  readonly machine: Machine;
+  readonly net: Net;
+  readonly stack: Stack;
+  readonly executive: HostExecutive;
+  /**
+   * Makes a net_device for `spec` (`packet:eth0`, `udp:0.0.0.0:6666`, `pcap:FILE`; a plain name means `packet:`) and brings it
+   * up. Throws SetupError with the reason and what to do.
+   */
+  openDevice(spec: string, options?: OpenDeviceOptions): NetDevice;
+  /** Closes every device; the process may end afterwards. */
+  close(): void;
+}
+
+/** Boots. Throws SetupError `ERR_NETPOLL_NO_KOFFI` where system calls are not to be had. */
+export function createHostMachine(options: HostMachineOptions = {}): HostMachine {
+  const executive = new HostExecutive();
+  const machine = new Machine({
+    executive,
+    arena: createHostArena(options),
+    skbs: options.skbs ?? 65536,
+    hostname: hostname(),
+    release: release(),
+  });
+  executive.onTurn = () => machine.turn();
+  const net = new Net(machine);
+  const stack = netInit(net);
+
+  return {
+    machine,
+    net,
+    stack,
+    executive,
+    openDevice(spec, openOptions = {}) {
+      const port = openPort(spec, executive, openOptions);
+      const dev = createNic(net, port, openOptions.name ?? interfaceName(spec));
+      dev.addresses.push(...portAddresses(spec, port));
+      if (openOptions.up === false) return dev;
+      try {
+        const error = devOpen(dev);
+        if (error < 0) throw new SetupError('ERR_NETPOLL_OPEN', `cannot bring up ${spec}: ${errnoName(-error)}`);
+      } catch (error) {
+        unregisterNetdevice(dev);
+        throw error;
+      }
+      return dev;
+    },
+    close() {
+      for (const dev of net.devices.slice()) unregisterNetdevice(dev);
+    },
+  };
+}
+
+function interfaceName(spec: string): string {
+  const name = spec.startsWith('packet:') ? spec.slice('packet:'.length) : spec;
+  return /^[^/:\s%]{1,15}$/.test(name) ? name : 'eth%d';
+}
+
+function errnoName(errno: number): string {
+  return Object.entries(Errno).find(([, value]) => value === errno)?.[0] ?? `error ${errno}`;
+}

@@ -1,0 +1,137 @@
+/**
+ * The two sockets of a packet port, made ready: one receives through a ring in the arena, one only sends.
+ *
+ * Order matters on the receiving side: the socket is made with protocol 0 and hears nothing; ring, filter and the rest are
+ * set; only then does bind() name the interface and the protocol. So no frame is seen that the filter would have refused.
+ */
+import { SetupError } from '../../base/status.ts';
+import { ETH_P_ALL } from '../../wire/eth.ts';
+import type { RingArea } from '../arena.ts';
+import { check, EPERM, systemError } from '../sys/errno.ts';
+import { libc } from '../sys/libc.ts';
+import { mapOver } from '../sys/mmap.ts';
+import {
+  PACKET_ADD_MEMBERSHIP,
+  PACKET_IGNORE_OUTGOING,
+  PACKET_MR_PROMISC,
+  PACKET_QDISC_BYPASS,
+  PACKET_RESERVE,
+  PACKET_RX_RING,
+  PACKET_STATISTICS,
+  PACKET_VERSION,
+  sockaddrLl,
+  TPACKET_V3,
+  tpacketReq3,
+} from '../sys/packet.ts';
+import { pinned, writeWord } from '../sys/pinned.ts';
+import {
+  AF_PACKET,
+  getOption,
+  openSocket,
+  SO_ATTACH_FILTER,
+  SO_SNDBUF,
+  SO_SNDBUFFORCE,
+  SOCK_RAW,
+  SOL_PACKET,
+  SOL_SOCKET,
+  setBuffer,
+  setInt,
+} from '../sys/socket.ts';
+import { encodeFilter, type SockFilter } from './bpf_filter.ts';
+
+const SEND_BUFFER = 4 << 20;
+
+export interface RxSocketOptions {
+  readonly blockSize: number;
+  readonly retireMs: number;
+  readonly headroom: number;
+  readonly filter: readonly SockFilter[] | undefined;
+  readonly promiscuous: boolean;
+}
+
+/** Opens the receiving socket with its ring laid over `area`. Throws SetupError; then nothing stays open. */
+export function openRxSocket(name: string, ifindex: number, area: RingArea, options: RxSocketOptions): number {
+  const what = `receive on ${name}`;
+  const fd = openPacketSocket(what);
+  try {
+    option(fd, PACKET_VERSION, TPACKET_V3, what);
+    option(fd, PACKET_RESERVE, options.headroom, what);
+    // Since Linux 4.20; where it is missing the ring's walk leaves out what we sent ourselves.
+    setInt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
+    const request = tpacketReq3(options.blockSize, area.length / options.blockSize, options.retireMs);
+    const set = libc().setsockopt(fd, SOL_PACKET, PACKET_RX_RING, request, request.length);
+    check(set, 'setsockopt', `${what}: make a ring of ${area.length} bytes`, 'a smaller ring may fit');
+    mapOver(area.at, area.length, fd, `${what}: map the ring`);
+    if (options.filter !== undefined) attachFilter(fd, options.filter, what);
+    if (options.promiscuous) joinPromiscuous(fd, ifindex, what);
+    check(libc().bind(fd, sockaddrLl(ETH_P_ALL, ifindex), 20), 'bind', what);
+    return fd;
+  } catch (error) {
+    libc().close(fd);
+    throw error;
+  }
+}
+
+/** Opens the sending socket, bound to the interface, which receives nothing. Throws SetupError. */
+export function openTxSocket(name: string, ifindex: number): number {
+  const what = `send on ${name}`;
+  const fd = openPacketSocket(what);
+  setInt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
+  setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER);
+  if (libc().bind(fd, sockaddrLl(0, ifindex), 20) < 0) {
+    const error = systemError('bind', what);
+    libc().close(fd);
+    throw error;
+  }
+  return fd;
+}
+
+export interface KernelDrops {
+  readonly drops: number;
+  readonly freezes: number;
+}
+
+/** What the kernel had no room for since it was asked last, and how often all blocks were ours (reading sets both to 0). */
+export function takeKernelDrops(fd: number): KernelDrops {
+  const stats = Buffer.alloc(12);
+  if (getOption(fd, SOL_PACKET, PACKET_STATISTICS, stats) !== stats.length) return { drops: 0, freezes: 0 };
+  return { drops: stats.readUInt32LE(4), freezes: stats.readUInt32LE(8) };
+}
+
+function openPacketSocket(what: string): number {
+  try {
+    return openSocket(AF_PACKET, SOCK_RAW, 0, what, '');
+  } catch (cause) {
+    if (libc().errno() !== EPERM) throw cause;
+    const message = `${what}: the process lacks CAP_NET_RAW; run it as root, or: setcap cap_net_raw+ep ${process.execPath}`;
+    throw new SetupError('ERR_NETPOLL_EPERM', message, { cause });
+  }
+}
+
+function option(fd: number, name: number, value: number, what: string): void {
+  if (!setInt(fd, SOL_PACKET, name, value)) throw systemError('setsockopt', what, `option ${name}`);
+}
+
+/** The kernel copies the program within the call. */
+function attachFilter(fd: number, filter: readonly SockFilter[], what: string): void {
+  const program = pinned(8 * filter.length);
+  program.bytes.set(encodeFilter(filter));
+  const fprog = pinned(16);
+  fprog.view.setUint16(0, filter.length, true);
+  writeWord(fprog.view, 8, program.at);
+  const attached = libc().setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, fprog.bytes, 16);
+  // After the call, so that the program's memory is reachable until then.
+  check(
+    attached,
+    'setsockopt',
+    `${what}: attach a filter of ${program.bytes.length / 8} instructions`,
+    'is it valid BPF?',
+  );
+}
+
+function joinPromiscuous(fd: number, ifindex: number, what: string): void {
+  const request = Buffer.alloc(16);
+  request.writeInt32LE(ifindex, 0);
+  request.writeUInt16LE(PACKET_MR_PROMISC, 4);
+  check(libc().setsockopt(fd, SOL_PACKET, PACKET_ADD_MEMBERSHIP, request, 16), 'setsockopt', `${what}, promiscuous`);
+}

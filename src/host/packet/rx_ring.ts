@@ -1,0 +1,187 @@
+// hot
+/**
+ * The receive ring of AF_PACKET (TPACKET_V3), walked where the kernel writes it. Nothing is copied.
+ *
+ *     block 0           block 1           block 2
+ *     | hdr f f f f f | | hdr f f         | | hdr             |
+ *       KERNEL: ours      USER: we walk      KERNEL: it fills
+ *       held 0            next --> f
+ *
+ *   1. The kernel fills a block and hands it over (status USER) when it is full, or `retireMs` after its first frame.
+ *   2. `burst` walks its frames and hands each one up as a buffer of its own: the arena handle counts 64-byte granules
+ *      from the ring's start, and no two frames begin within the same 64 bytes.
+ *   3. When the last frame of a block is released (in any order), the block goes back (status KERNEL). Whoever keeps one
+ *      frame keeps its block; with all blocks kept the kernel drops, and counts what it drops.
+ *
+ *     frame:  | tpacket3_hdr, sockaddr_ll | reserve | Ethernet header, payload |
+ *             ^ at                                  ^ at + mac
+ *     The whole stretch before the Ethernet header is headroom once the header has been read here.
+ *
+ * The status word is the hand-over between kernel and us: read and written through Atomics, everything else is plain.
+ */
+import type { FrameBatch } from '../../drivers/nic/port.ts';
+import { CHECKSUM_NONE, CHECKSUM_PARTIAL, CHECKSUM_UNNECESSARY } from '../../skb/checksum_state.ts';
+import { ETH_P_8021Q } from '../../wire/eth.ts';
+import type { HostArena, RingArea } from '../arena.ts';
+import {
+  BLOCK_FIRST,
+  BLOCK_NUM_PKTS,
+  BLOCK_STATUS,
+  FRAME_LEN,
+  FRAME_MAC,
+  FRAME_NEXT,
+  FRAME_NSEC,
+  FRAME_PKTTYPE,
+  FRAME_SEC,
+  FRAME_SNAPLEN,
+  FRAME_STATUS,
+  FRAME_VLAN_TCI,
+  FRAME_VLAN_TPID,
+  PACKET_OUTGOING,
+  TP_STATUS_CSUM_VALID,
+  TP_STATUS_CSUMNOTREADY,
+  TP_STATUS_KERNEL,
+  TP_STATUS_LOSING,
+  TP_STATUS_USER,
+  TP_STATUS_VLAN_TPID_VALID,
+  TP_STATUS_VLAN_VALID,
+} from '../sys/packet.ts';
+
+export const GRANULE = 64;
+const MAC_ADDRESSES = 12;
+
+export class RxRing {
+  /** Frames handed up and not yet released, or not yet walked, of each block. */
+  readonly #held: Int32Array;
+  readonly #memory: HostArena;
+  readonly #area: RingArea;
+  readonly #blockSize: number;
+  readonly #blocks: number;
+  #block = 0;
+  #left = 0;
+  #next = 0;
+  /** Frames handed up, of which the last reference is still out. */
+  outstanding = 0;
+  /** A block was marked: the kernel has dropped frames since its counter was read last. */
+  losing = false;
+  /** Frames longer than a block, of which the kernel kept only the front; they are not handed up. */
+  truncated = 0;
+
+  constructor(memory: HostArena, area: RingArea, blockSize: number) {
+    this.#memory = memory;
+    this.#area = area;
+    this.#blockSize = blockSize;
+    this.#blocks = area.length / blockSize;
+    this.#held = new Int32Array(this.#blocks);
+  }
+
+  /** True if a frame is there. (A block that somebody still holds frames of is the kernel's past, not new work.) */
+  ready(): boolean {
+    if (this.#left > 0) return true;
+    return this.#held[this.#block] === 0 && (this.#status(this.#block) & TP_STATUS_USER) !== 0;
+  }
+
+  /** Hands up at most `limit` frames as out[0..n), each with one reference, which is the caller's. */
+  burst(out: FrameBatch, limit: number): number {
+    let n = 0;
+    while (n < limit) {
+      if (this.#left === 0 && !this.#openBlock()) break;
+      const at = this.#next;
+      this.#left--;
+      this.#next = at + this.#memory.view.getUint32(at + FRAME_NEXT, true);
+      if (this.#describe(out, n, at)) n++;
+      else this.#drop(this.#block);
+      if (this.#left === 0) this.#block = this.#block + 1 === this.#blocks ? 0 : this.#block + 1;
+    }
+    this.outstanding += n;
+    return n;
+  }
+
+  /** The arena's recycle: the last reference to a frame of this ring is gone. */
+  recycle(buf: number): void {
+    this.outstanding--;
+    this.#drop(Math.floor(((buf - this.#area.firstHandle) * GRANULE) / this.#blockSize));
+  }
+
+  /** Begins to walk the current block, if the kernel has handed it over. Empty blocks go back at once. */
+  #openBlock(): boolean {
+    const view = this.#memory.view;
+    for (let tries = 0; tries < this.#blocks; tries++) {
+      const status = this.#status(this.#block);
+      if ((status & TP_STATUS_USER) === 0 || this.#held[this.#block] !== 0) return false;
+      if ((status & TP_STATUS_LOSING) !== 0) this.losing = true;
+      const base = this.#area.offset + this.#block * this.#blockSize;
+      const frames = view.getUint32(base + BLOCK_NUM_PKTS, true);
+      if (frames > 0) {
+        this.#held[this.#block] = frames;
+        this.#left = frames;
+        this.#next = base + view.getUint32(base + BLOCK_FIRST, true);
+        return true;
+      }
+      this.#giveBack(this.#block);
+      this.#block = this.#block + 1 === this.#blocks ? 0 : this.#block + 1;
+    }
+    return false;
+  }
+
+  /** Reads the tpacket3_hdr at `at` into out[i]. False: this frame is not for the stack. */
+  #describe(out: FrameBatch, i: number, at: number): boolean {
+    const view = this.#memory.view;
+    if (this.#memory.bytes[at + FRAME_PKTTYPE] === PACKET_OUTGOING) return false;
+    const kept = view.getUint32(at + FRAME_SNAPLEN, true);
+    if (kept < view.getUint32(at + FRAME_LEN, true)) {
+      this.truncated++;
+      return false;
+    }
+    const status = view.getUint32(at + FRAME_STATUS, true);
+    const offset = at + view.getUint16(at + FRAME_MAC, true);
+    // Rounded up: the granule's start lies behind the previous frame's last byte.
+    const handle = this.#area.firstHandle + Math.ceil((at - this.#area.offset) / GRANULE);
+    out.buf[i] = handle;
+    out.offset[i] = offset;
+    out.len[i] = kept;
+    out.end[i] = offset + kept;
+    out.tstampUs[i] =
+      view.getUint32(at + FRAME_SEC, true) * 1e6 + Math.floor(view.getUint32(at + FRAME_NSEC, true) / 1000);
+    out.csum[i] = CHECKSUM_NONE;
+    if ((status & TP_STATUS_CSUMNOTREADY) !== 0) out.csum[i] = CHECKSUM_PARTIAL;
+    else if ((status & TP_STATUS_CSUM_VALID) !== 0) out.csum[i] = CHECKSUM_UNNECESSARY;
+    out.vlanTci[i] = -1;
+    if ((status & TP_STATUS_VLAN_VALID) !== 0) this.#vlan(out, i, at, status);
+    this.#memory.adopt(handle);
+    return true;
+  }
+
+  /** A customer tag goes beside the frame; one of another type (802.1ad) is put back where it was. */
+  #vlan(out: FrameBatch, i: number, at: number, status: number): void {
+    const view = this.#memory.view;
+    const tci = view.getUint32(at + FRAME_VLAN_TCI, true) & 0xffff;
+    const type = (status & TP_STATUS_VLAN_TPID_VALID) !== 0 ? view.getUint16(at + FRAME_VLAN_TPID, true) : ETH_P_8021Q;
+    if (type === ETH_P_8021Q) {
+      out.vlanTci[i] = tci;
+      return;
+    }
+    const from = out.offset[i]!;
+    const to = from - 4;
+    this.#memory.bytes.copyWithin(to, from, from + MAC_ADDRESSES);
+    view.setUint16(to + MAC_ADDRESSES, type);
+    view.setUint16(to + MAC_ADDRESSES + 2, tci);
+    out.offset[i] = to;
+    out.len[i]! += 4;
+  }
+
+  #drop(block: number): void {
+    const left = this.#held[block]! - 1;
+    this.#held[block] = left;
+    if (left === 0) this.#giveBack(block);
+  }
+
+  #status(block: number): number {
+    return Atomics.load(this.#memory.i32, (this.#area.offset + block * this.#blockSize + BLOCK_STATUS) >>> 2);
+  }
+
+  #giveBack(block: number): void {
+    const at = (this.#area.offset + block * this.#blockSize + BLOCK_STATUS) >>> 2;
+    Atomics.store(this.#memory.i32, at, TP_STATUS_KERNEL);
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * The C library, as far as the ports need it: one table of typed functions. koffi makes the calls; whatever replaces it
+ * one day (Node's own FFI) has to fill this table and nothing else.
+ *
+ *   1. Nothing is loaded by importing this file. The first `libc()` looks for koffi, which is an optional dependency.
+ *   2. Results are the C results: -1 means failed, and `errno()` right after says why.
+ *   3. A parameter called `...At` is an address as a plain number (user addresses have 47 bits, a double holds 53): no
+ *      BigInt is made in a call. Memory whose address goes to the kernel comes from `pinned.ts` or from the arena, and
+ *      its owner keeps it reachable: the garbage collector does not see addresses.
+ */
+import { createRequire } from 'node:module';
+import { SetupError } from '../../base/status.ts';
+
+/** A descriptor watched by this thread's event loop (level-triggered; `start` and `stop` are unmask and mask). */
+export interface LoopPoll {
+  start(events: { readable: boolean }, fire: () => void): void;
+  stop(): void;
+  close(): void;
+  ref(): void;
+  unref(): void;
+}
+
+export interface Libc {
+  errno(): number;
+  socket(domain: number, type: number, protocol: number): number;
+  bind(fd: number, address: Uint8Array, length: number): number;
+  getsockname(fd: number, address: Uint8Array, length: Uint8Array): number;
+  setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
+  getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
+  ioctl(fd: number, request: number, argument: Uint8Array): number;
+  close(fd: number): number;
+  ifNametoindex(name: string): number;
+  recvmmsg(fd: number, vectorAt: number, count: number, flags: number, timeoutAt: number): number;
+  sendmmsg(fd: number, vectorAt: number, count: number, flags: number): number;
+  /** Gives the address, or -1. */
+  mmap(at: number, length: number, protection: number, flags: number, fd: number, offset: number): number;
+  munmap(at: number, length: number): number;
+  ppoll(fds: Uint8Array, count: number, timeout: Uint8Array, mask: null): number;
+  epollCreate1(flags: number): number;
+  epollCtl(epfd: number, operation: number, fd: number, event: Uint8Array): number;
+  epollWait(epfd: number, events: Uint8Array, count: number, timeoutMs: number): number;
+  /** Address of the first byte of memory which does not move (not an on-heap typed array). */
+  addressOf(memory: Uint8Array): number;
+  /** Memory at an address as an ArrayBuffer. Once for each address: V8 allows no second one. */
+  viewOf(at: number, length: number): ArrayBuffer;
+  /** Makes a stopped watch of `fd` on this thread's event loop. */
+  loopPoll(fd: number): LoopPoll;
+}
+
+type Koffi = typeof import('koffi').default;
+
+let table: Libc | undefined;
+
+/** The table. Throws SetupError `ERR_NETPOLL_NO_KOFFI` where koffi is absent or does not load, or this is not Linux. */
+export function libc(): Libc {
+  table ??= load();
+  return table;
+}
+
+function load(): Libc {
+  if (process.platform !== 'linux') {
+    throw new SetupError('ERR_NETPOLL_NOT_LINUX', `real ports need Linux, this is ${process.platform}; use sim: here`);
+  }
+  const koffi = loadKoffi();
+  // glibc's name; musl's is found by its own. Both export everything below.
+  const library = loadFirst(koffi, ['libc.so.6', 'libc.so']);
+  const f = (definition: string): ReturnType<typeof library.func> => library.func(definition);
+  const ioctlOf = library.func('ioctl', 'int', ['int', 'ulong', 'void *']);
+  const mmapOf = f('intptr_t mmap(uintptr_t, size_t, int, int, int, int64_t)');
+  return {
+    errno: () => koffi.errno(),
+    socket: f('int socket(int, int, int)'),
+    bind: f('int bind(int, void *, uint)'),
+    getsockname: f('int getsockname(int, void *, void *)'),
+    setsockopt: f('int setsockopt(int, int, int, void *, uint)'),
+    getsockopt: f('int getsockopt(int, int, int, void *, void *)'),
+    ioctl: (fd, request, argument) => ioctlOf(fd, request, argument),
+    close: f('int close(int)'),
+    ifNametoindex: f('uint if_nametoindex(str)'),
+    recvmmsg: f('int recvmmsg(int, uintptr_t, uint, int, uintptr_t)'),
+    sendmmsg: f('int sendmmsg(int, uintptr_t, uint, int)'),
+    mmap: (at, length, protection, flags, fd, offset) => Number(mmapOf(at, length, protection, flags, fd, offset)),
+    munmap: f('int munmap(uintptr_t, size_t)'),
+    ppoll: f('int ppoll(void *, ulong, void *, void *)'),
+    epollCreate1: f('int epoll_create1(int)'),
+    epollCtl: f('int epoll_ctl(int, int, int, void *)'),
+    epollWait: f('int epoll_wait(int, void *, int, int)'),
+    addressOf: (memory) => Number(koffi.address(memory)),
+    viewOf: (at, length) => koffi.view(BigInt(at), length),
+    loopPoll(fd) {
+      const poll = koffi.node.poll(fd, { readable: true }, () => {});
+      poll.stop();
+      return poll;
+    },
+  };
+}
+
+function loadKoffi(): Koffi {
+  let koffi: Koffi;
+  try {
+    koffi = createRequire(import.meta.url)('koffi') as Koffi;
+  } catch (cause) {
+    const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+    throw new SetupError(
+      'ERR_NETPOLL_NO_KOFFI',
+      `real ports need koffi, which does not load (${why}): npm install koffi`,
+      {
+        cause,
+      },
+    );
+  }
+  if (typeof koffi.node?.poll !== 'function') {
+    const message = `koffi ${koffi.version} cannot watch descriptors: npm install koffi@3.3.4`;
+    throw new SetupError('ERR_NETPOLL_NO_KOFFI', message);
+  }
+  return koffi;
+}
+
+function loadFirst(koffi: Koffi, names: readonly string[]): ReturnType<Koffi['load']> {
+  let cause: unknown;
+  for (const name of names) {
+    try {
+      return koffi.load(name);
+    } catch (error) {
+      cause ??= error;
+    }
+  }
+  throw new SetupError('ERR_NETPOLL_NO_KOFFI', `koffi finds no C library (${names.join(', ')})`, { cause });
+}
