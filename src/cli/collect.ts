@@ -1,0 +1,105 @@
+/**
+ * netpoll collect: receives netconsole, prints it, shows it on a page.
+ */
+import type { Command } from 'commander';
+import { receiveInto } from '../collector/receive.ts';
+import type { NetDevice } from '../device/net_device.ts';
+import { nicPort } from '../drivers/nic/nic.ts';
+import { createHostMachine, type HostMachine } from '../host/host_machine.ts';
+import { PcapPort } from '../host/pcap/pcap_port.ts';
+import { Inet } from '../inet/inet.ts';
+import { createCollectorConsole } from './collector_console.ts';
+import { DEFAULT_LISTEN, type ListenSpec, parseListenSpec } from './listen_spec.ts';
+import { die, endWithReader, note, onStop } from './terminal.ts';
+
+interface CollectOptions {
+  readonly listen: string[];
+  readonly jsonl?: boolean;
+  readonly http: string | boolean;
+}
+
+const EXAMPLES = `
+Examples:
+  $ netpoll collect                                   on UDP port 6666, page on a free port of 127.0.0.1
+  $ netpoll collect --jsonl | jq -r .text             one JSON object a message, for other programs
+  $ netpoll collect --listen packet:eth0:6666         straight from the interface's ring (root)
+  $ netpoll collect --listen udp:[::]:6666 --listen udp:0.0.0.0:514
+  $ netpoll collect --listen pcap:crash.pcap          the messages in a capture, then ends
+  $ netpoll collect --http 0.0.0.0:8080               page for others on the network
+
+On the machine that is to be watched (see also the kernel's netconsole.rst):
+  # modprobe netconsole netconsole=+@/eth0,6666@COLLECTOR-IP/GATEWAY-OR-COLLECTOR-MAC
+  # dmesg -n 8
+`;
+
+export function addCollect(program: Command): void {
+  program
+    .command('collect')
+    .description("receive netconsole: every kernel's last words, in this terminal and on a web page")
+    .option(
+      '--listen <where>',
+      `udp:ADDRESS:PORT, packet:DEVICE[:PORT] or pcap:FILE; may be repeated (default: "${DEFAULT_LISTEN}")`,
+      append,
+      [],
+    )
+    .option('--jsonl', 'print one JSON object a message')
+    .option('--http <address:port>', 'where the page listens; port 0 takes a free one', '127.0.0.1:0')
+    .option('--no-http', 'no page')
+    .addHelpText('after', EXAMPLES)
+    .action((options: CollectOptions, command: Command) => {
+      collect(options, command.getOptionValueSource('http') === 'cli').catch(die);
+    });
+}
+
+function append(value: string, before: string[]): string[] {
+  return [...before, value];
+}
+
+async function collect(options: CollectOptions, httpAsked: boolean): Promise<void> {
+  const specs = (options.listen.length === 0 ? [DEFAULT_LISTEN] : options.listen).map(parseListenSpec);
+  const captures = specs.filter((spec) => spec.scheme === 'pcap').length;
+  const onlyCaptures = captures === specs.length;
+  const http = typeof options.http === 'string' && (httpAsked || !onlyCaptures) ? options.http : null;
+  endWithReader();
+  const host = createHostMachine();
+  const wallUs = () => host.executive.wallUs();
+  const output = await createCollectorConsole({ jsonl: options.jsonl ?? false, http, wallUs });
+  const inet = new Inet(host.stack, { promiscuous: captures > 0 });
+  const stop = (): void => {
+    host.close();
+    output
+      .close()
+      .then(() => summary(host, output.collector.counters.toJSON()))
+      .catch(die);
+  };
+
+  const ports = new Set<number>();
+  let reading = captures;
+  for (const spec of specs) {
+    const dev = open(host, spec);
+    const port = spec.scheme === 'udp' && spec.port === 0 ? Number(nicPort(dev).name.split(':').at(-1)) : spec.port;
+    if (!ports.has(port)) receiveInto(output.collector, inet, { port, wallUs, onDatagram: output.rearm });
+    ports.add(port);
+    note(`listening   ${nicPort(dev).name}${spec.scheme === 'packet' ? `, UDP port ${port}` : ''}`);
+    const source = nicPort(dev);
+    if (source instanceof PcapPort) {
+      source.onEnd(() => {
+        if (--reading === 0 && onlyCaptures && http === null) stop();
+      });
+    }
+  }
+  onStop(stop);
+}
+
+function open(host: HostMachine, spec: ListenSpec): NetDevice {
+  const filter = spec.scheme === 'packet' ? { udpPort: spec.port } : {};
+  return host.openDevice(spec.device, { ...filter, name: `${spec.scheme}%d` });
+}
+
+/** What was lost, and where, if anything was. */
+function summary(host: HostMachine, counted: Record<string, number>): void {
+  const drops = Object.entries(host.machine.skbs.drops.toJSON()).filter(([name, n]) => n > 0 && name !== 'QUEUE_PURGE');
+  const parts = [`${counted.messages ?? 0} messages from ${counted.datagrams ?? 0} datagrams`];
+  if (drops.length > 0) parts.push(`not for the collector: ${drops.map(([name, n]) => `${n} ${name}`).join(', ')}`);
+  note(parts.join('; '));
+}

@@ -1,0 +1,46 @@
+/**
+ * Where a collector listens: `--listen`.
+ *
+ *     udp:ADDRESS:PORT      an ordinary socket; no privileges         udp:0.0.0.0:6666   udp:[::]:6666   udp:6666
+ *     packet:DEVICE[:PORT]  every frame of an interface (root)        packet:eth0:6666
+ *     pcap:FILE             a capture: every UDP datagram in it       pcap:nc.pcap
+ */
+import { SetupError } from '../base/status.ts';
+
+export interface ListenSpec {
+  readonly scheme: 'udp' | 'packet' | 'pcap';
+  /** What openDevice takes. */
+  readonly device: string;
+  /** UDP port to bind; 0: all. */
+  readonly port: number;
+}
+
+export const DEFAULT_LISTEN = 'udp:0.0.0.0:6666';
+const DEFAULT_PORT = 6666;
+
+/** Throws SetupError `ERR_NETPOLL_LISTEN` that says what is wrong and shows the forms. */
+export function parseListenSpec(text: string): ListenSpec {
+  const refuse = (why: string): never => {
+    const forms = 'udp:0.0.0.0:6666, udp:[::]:6666, packet:eth0:6666 or pcap:FILE';
+    throw new SetupError('ERR_NETPOLL_LISTEN', `--listen ${text}: ${why} (give ${forms})`);
+  };
+  const colon = text.indexOf(':');
+  const scheme = colon < 0 ? '' : text.slice(0, colon);
+  const rest = text.slice(colon + 1);
+  if (scheme === 'pcap') return rest === '' ? refuse('no file') : { scheme, device: text, port: 0 };
+  if (scheme === 'packet') {
+    const match = /^([^:\s]+)(?::(\d+))?$/.exec(rest) ?? refuse('no interface, or a port that is not a number');
+    const port = checkPort(match[2] === undefined ? DEFAULT_PORT : Number(match[2]), 1, refuse);
+    return { scheme, device: `packet:${match[1]}`, port };
+  }
+  if (scheme === 'udp') {
+    const match = /^(?:(.*):)?(\d+)$/.exec(rest) ?? refuse('no port');
+    const port = checkPort(Number(match[2]), 0, refuse);
+    return { scheme, device: `udp:${match[1] ?? '0.0.0.0'}:${port}`, port };
+  }
+  return refuse(scheme === '' ? 'no scheme' : `unknown scheme ${scheme}:`);
+}
+
+function checkPort(port: number, least: number, refuse: (why: string) => never): number {
+  return port >= least && port <= 0xffff ? port : refuse(`${port} is not a port`);
+}

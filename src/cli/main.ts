@@ -1,0 +1,30 @@
+/**
+ * netpoll: the command line program. One command a file.
+ */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { addCollect } from './collect.ts';
+import { addPong } from './pong.ts';
+import { addSend } from './send.ts';
+import { addStart } from './start.ts';
+import { EXIT_USAGE } from './terminal.ts';
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+const program = new Command('netpoll')
+  .description('The console that outlives the crash: netpoll and netconsole in TypeScript, and a collector for them.')
+  .version(version, '-V, --version')
+  .showHelpAfterError('(netpoll --help shows the commands, netpoll COMMAND --help its options and examples)')
+  .configureHelp({ sortSubcommands: false })
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE));
+
+addStart(program);
+addCollect(program);
+addSend(program);
+addPong(program);
+for (const command of program.commands) {
+  command.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE)).showHelpAfterError();
+}
+program.parse();

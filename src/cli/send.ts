@@ -1,0 +1,70 @@
+/**
+ * netpoll send: lines to a netpoll target, each one datagram, without the kernel's stack.
+ */
+import { createInterface } from 'node:readline';
+import type { Command } from 'commander';
+import { SetupError } from '../base/status.ts';
+import { Netpoll, type NetpollInfo, npinfoOf } from '../netpoll/netpoll.ts';
+import { MAX_UDP_CHUNK } from '../netpoll/reserve.ts';
+import { netpollSendUdp } from '../netpoll/send.ts';
+import { netpollSetup } from '../netpoll/setup.ts';
+import { lastComplaint, openForOptions } from './netpoll_client.ts';
+import { die, note } from './terminal.ts';
+
+const EXAMPLES = `
+The option string is netconsole's: [src-port]@[src-ip]/[dev],[tgt-port]@<tgt-ip>/[tgt-mac]
+dev is an interface (packet:, root) or a scheme: packet:eth0, udp:0.0.0.0:0.
+
+Examples:
+  $ netpoll send '6665@10.0.0.1/eth0,6666@10.0.0.2/02:00:00:00:00:02' hello world
+  $ netpoll send '@127.0.0.1/udp:127.0.0.1:0,6666@127.0.0.1/' 'no privileges needed'
+  $ dmesg | netpoll send '@/eth0,6666@10.0.0.2/'      each line of stdin a datagram
+`;
+
+/** How long frames that wait may keep the command from ending. */
+const DRAIN_NS = 1e9;
+
+export function addSend(program: Command): void {
+  program
+    .command('send')
+    .description('send TEXT (or each line of stdin) through netpoll')
+    .argument('<options>', 'option string of the target')
+    .argument('[text...]', 'the message; words are joined by a blank')
+    .option('--json', 'print the counters as JSON')
+    .addHelpText('after', EXAMPLES)
+    .action((text: string, words: string[], options: { json?: boolean }) => {
+      send(text, words, options.json ?? false).catch(die);
+    });
+}
+
+async function send(text: string, words: string[], json: boolean): Promise<void> {
+  const { host, options } = openForOptions(text);
+  const np = new Netpoll('send', options);
+  if (netpollSetup(host.net, np) < 0) throw new SetupError('ERR_NETPOLL_SETUP', lastComplaint(host));
+  const info = np.dev === null ? null : npinfoOf(np.dev);
+  const encoder = new TextEncoder();
+  let tooLong = 0;
+  const sendLine = (line: string): void => {
+    const bytes = encoder.encode(`${line}\n`);
+    if (bytes.length > MAX_UDP_CHUNK) tooLong++;
+    else netpollSendUdp(np, bytes);
+  };
+  if (words.length > 0) sendLine(words.join(' '));
+  else for await (const line of createInterface({ input: process.stdin })) sendLine(line);
+
+  await drained(info, host.executive.now() + DRAIN_NS, () => host.executive.now());
+  const counters = info?.counters.toJSON() ?? {};
+  const waiting = info?.txq.length ?? 0;
+  host.close();
+  if (json) process.stdout.write(`${JSON.stringify({ ...counters, waiting, too_long: tooLong })}\n`);
+  const lost = tooLong + waiting + (info?.counters.get('dropped') ?? 0) + (info?.counters.get('no_memory') ?? 0);
+  if (tooLong > 0) note(`${tooLong} lines were longer than ${MAX_UDP_CHUNK - 1} bytes and were not sent`);
+  if (lost > tooLong) note(`${lost - tooLong} datagrams could not be sent`);
+  process.exitCode = lost > 0 ? 1 : 0;
+}
+
+/** Until nothing waits on the deferred queue, or the time is up. */
+async function drained(info: NetpollInfo | null, untilNs: number, now: () => number): Promise<void> {
+  while (info !== null && info.txq.length > 0 && now() < untilNs)
+    await new Promise((resolve) => setTimeout(resolve, 10));
+}

@@ -1,0 +1,115 @@
+/**
+ * netpoll: Linux's network device layer in TypeScript, and the console that outlives the crash which stands on it.
+ *
+ *     import { createHostMachine, Netpoll, netpollParseOptions, netpollSetup, netpollSendUdp } from 'netpoll';
+ *
+ * Simulated machines are in `netpoll/sim`, the far end in `netpoll/collector`, formats in `netpoll/wire`.
+ */
+export { Bug } from './base/assert.ts';
+export { Counters } from './base/counters.ts';
+export {
+  Errno,
+  NET_RX_DROP,
+  NET_RX_SUCCESS,
+  NET_XMIT_DROP,
+  NET_XMIT_SUCCESS,
+  NETDEV_TX_BUSY,
+  NETDEV_TX_OK,
+  SetupError,
+} from './base/status.ts';
+export {
+  createNetconsole,
+  type Netconsole,
+  type NetconsoleSpec,
+  NetconsoleTarget,
+  type ParsedParam,
+  parseNetconsoleParam,
+} from './clients/netconsole.ts';
+export { createPong, type Pong, type PongOptions } from './clients/pong.ts';
+export { allocEtherdev, etherSetup, ethTypeTrans } from './device/eth.ts';
+export {
+  NAPI_POLL_WEIGHT,
+  type NapiPoll,
+  type NapiStruct,
+  napiCompleteDone,
+  napiDisable,
+  napiEnable,
+  napiSchedule,
+  napiScheduleOwned,
+  napiSchedulePrep,
+  netifNapiAdd,
+  netifNapiDel,
+} from './device/napi_struct.ts';
+export { Net, NetdevEvent, type Notifier } from './device/net.ts';
+export {
+  allocNetdev,
+  type DeviceOps,
+  devOf,
+  NetDevice,
+  netifCarrierOff,
+  netifCarrierOk,
+  netifCarrierOn,
+  netifRunning,
+} from './device/net_device.ts';
+export {
+  type NetdevQueue,
+  netifQueueStopped,
+  netifStartQueue,
+  netifStopQueue,
+  netifWakeQueue,
+} from './device/netdev_queue.ts';
+export { devClose, devOpen } from './device/open.ts';
+export { registerNetdevice, unregisterNetdevice } from './device/register.ts';
+export { createNic, nicPort } from './drivers/nic/nic.ts';
+export { FrameBatch, type Port, type PortCaps } from './drivers/nic/port.ts';
+export { createSnull } from './drivers/snull.ts';
+export {
+  createHostMachine,
+  type HostMachine,
+  type HostMachineOptions,
+  type OpenDeviceOptions,
+} from './host/host_machine.ts';
+export { Inet, type InetOptions } from './inet/inet.ts';
+export { type UdpSocket, udpBind, udpUnbind } from './inet/udp.ts';
+export type { Executive } from './machine/executive.ts';
+export { Machine, type MachineOptions } from './machine/machine.ts';
+export { panic } from './machine/panic.ts';
+export { type Console, Loglevel, type LogRecord } from './machine/printk.ts';
+export {
+  type DropHook,
+  Netpoll,
+  NetpollInfo,
+  type NetpollPeer,
+  npinfoOf,
+  type RxDatagram,
+  type RxHook,
+} from './netpoll/netpoll.ts';
+export {
+  explainOptionError,
+  type NetpollOptions,
+  netpollParseOptions,
+  netpollPrintOptions,
+} from './netpoll/options.ts';
+export { netpollPoll, netpollPollDev } from './netpoll/poll.ts';
+export { netpollSetTrap } from './netpoll/rx.ts';
+export { netpollSendSkb, netpollSendUdp } from './netpoll/send.ts';
+export { netpollCleanup, netpollSetup } from './netpoll/setup.ts';
+export { netpollProcessQueue, netpollQueue } from './netpoll/txq.ts';
+export { Arena, createArena } from './skb/arena.ts';
+export { DROP_REASONS, DropReason } from './skb/drop_reason.ts';
+export { SkbPool } from './skb/pool.ts';
+export { SkbQueue } from './skb/queue.ts';
+export {
+  type SkBuff,
+  SkbPanic,
+  skbHeadroom,
+  skbPull,
+  skbPush,
+  skbPut,
+  skbReserve,
+  skbTailroom,
+  skbTrim,
+} from './skb/sk_buff.ts';
+export { devQueueXmit } from './stack/dev_queue_xmit.ts';
+export { netInit, type Stack } from './stack/net_init.ts';
+export type { PacketHandler } from './stack/packet_type.ts';
