@@ -41,7 +41,7 @@ export class Collector {
   /** Start one that listens for `port` on the host's side of the wire, and wait until it does. */
   static async listen(space: Namespace, scheme: 'udp' | 'packet', port: number): Promise<Collector> {
     const where = scheme === 'udp' ? `udp:0.0.0.0:${port}` : `packet:${WIRE.device}:${port}`;
-    const child = await space.start([process.execPath, PROGRAM, 'collect', '--listen', where, '--jsonl']);
+    const child = await space.start([process.execPath, PROGRAM, 'collect', '--listen', where, '--jsonl', '--no-http']);
     await (scheme === 'udp' ? child.bindsUdp(port, READY_MS) : child.bindsPacket(1, READY_MS));
     return new Collector(scheme, child);
   }

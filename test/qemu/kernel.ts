@@ -125,7 +125,8 @@ function keep(unpacked: string, work: string, cache: string): string {
   const builtin = join(modules, 'modules.builtin');
   writeFileSync(join(kept, 'modules.builtin'), existsSync(builtin) ? readFileSync(builtin) : '');
   const folder = `linux-${release}`;
-  renameSync(kept, join(cache, folder));
+  // It is there already where two processes took over the same dead owner's lock; theirs is as good.
+  if (!existsSync(join(cache, folder))) renameSync(kept, join(cache, folder));
   return folder;
 }
 
