@@ -4,7 +4,7 @@
 import type { Command } from 'commander';
 import { SetupError } from '../base/status.ts';
 import { createPong } from '../clients/pong.ts';
-import { npinfoOf } from '../netpoll/netpoll.ts';
+import { npinfoOf } from '../netpoll/npinfo.ts';
 import { printIp } from '../wire/address.ts';
 import { printableText } from '../wire/netconsole_text.ts';
 import { lastComplaint, openForOptions } from './netpoll_client.ts';

@@ -4,7 +4,8 @@
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import { SetupError } from '../base/status.ts';
-import { Netpoll, type NetpollInfo, npinfoOf } from '../netpoll/netpoll.ts';
+import { Netpoll } from '../netpoll/netpoll.ts';
+import { type NetpollInfo, npinfoOf } from '../netpoll/npinfo.ts';
 import { MAX_UDP_CHUNK } from '../netpoll/reserve.ts';
 import { netpollSendUdp } from '../netpoll/send.ts';
 import { netpollSetup } from '../netpoll/setup.ts';

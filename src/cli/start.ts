@@ -21,7 +21,7 @@ Examples:
 const STEP_MS = 20;
 
 interface StartOptions {
-  readonly http: string;
+  readonly http: string | false;
   readonly seed: string;
   readonly for?: string;
   readonly jsonl?: boolean;
@@ -32,6 +32,7 @@ export function addStart(program: Command): void {
     .command('start')
     .description('the collector with a demo fleet: three simulated machines, one of which panics within ten seconds')
     .option('--http <address:port>', 'where the page listens; port 0 takes a free one', '127.0.0.1:0')
+    .option('--no-http', 'no page')
     .option('--seed <n>', 'seed of the simulation', '1')
     .option('--for <seconds>', 'end after so long')
     .option('--jsonl', 'print one JSON object a message')
@@ -49,7 +50,11 @@ async function start(options: StartOptions): Promise<void> {
   const startedMs = performance.now();
   const wallUs = () => (epochMs + performance.now()) * 1000;
   const fleet = createDemoFleet({ seed, epochUs: (epochMs + startedMs) * 1000 });
-  const output = await createCollectorConsole({ jsonl: options.jsonl ?? false, http: options.http, wallUs });
+  const output = await createCollectorConsole({
+    jsonl: options.jsonl ?? false,
+    http: options.http === false ? null : options.http,
+    wallUs,
+  });
   receiveInto(output.collector, new Inet(fleet.collector.stack), {
     port: NETCONSOLE_PORT,
     wallUs,

@@ -27,7 +27,7 @@ export interface NetRxLimits {
   budgetNs: number;
 }
 
-/** The softirq handler for `net`; limits may be changed while it runs. */
+/** Set-up: the softirq handler for `net`; limits may be changed while it runs. */
 export function netRxAction(net: Net, limits: NetRxLimits): () => void {
   const machine = net.machine;
   const repoll = new List<NapiStruct>();

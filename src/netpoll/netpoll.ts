@@ -6,10 +6,7 @@
  *
  * A client is set up by netpollSetup and taken down by netpollCleanup (setup.ts).
  */
-import { Counters } from '../base/counters.ts';
 import type { NetDevice } from '../device/net_device.ts';
-import type { Work } from '../machine/timer.ts';
-import type { SkbQueue } from '../skb/queue.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
 import type { IpAddress } from '../wire/address.ts';
 import type { NetpollOptions } from './options.ts';
@@ -67,48 +64,4 @@ export class Netpoll implements NetpollPeer {
     this.remotePort = options.remotePort;
     this.remoteMac = options.remoteMac;
   }
-}
-
-export const NETPOLL_COUNTERS = [
-  'sent',
-  'deferred',
-  'deferred_sent',
-  'dropped',
-  'not_running',
-  'no_memory',
-  'spins',
-  'polls',
-  'received',
-  'trapped_dropped',
-  'arp_replies',
-  'malformed',
-  'bad_checksum',
-] as const;
-export type NetpollCounter = (typeof NETPOLL_COUNTERS)[number];
-
-/** What netpoll keeps for a device (`struct netpoll_info`): lives while it has clients. */
-export class NetpollInfo {
-  readonly dev: NetDevice;
-  refs = 0;
-  /** Clients with an rxHook; all are asked, in the order in which they were set up. */
-  readonly receivers: Netpoll[] = [];
-  /** Frames that wait for process context. */
-  readonly txq: SkbQueue;
-  readonly txWork: Work;
-  readonly counters: Counters<NetpollCounter> = new Counters(NETPOLL_COUNTERS);
-  /** How many owners have trapped the device: nobody else gets its frames. */
-  trapped = 0;
-  /** Netpoll polls this device now (the kernel's dev_lock). */
-  polling = false;
-
-  constructor(dev: NetDevice, txq: SkbQueue, txWork: (info: NetpollInfo) => Work) {
-    this.dev = dev;
-    this.txq = txq;
-    this.txWork = txWork(this);
-  }
-}
-
-/** What netpoll keeps for `dev`, or null if nobody uses netpoll on it. */
-export function npinfoOf(dev: NetDevice): NetpollInfo | null {
-  return dev.npinfo as NetpollInfo | null;
 }

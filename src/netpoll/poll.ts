@@ -11,7 +11,8 @@
 import { assert } from '../base/assert.ts';
 import { NAPI_STATE_NPSVC } from '../device/napi_struct.ts';
 import { type NetDevice, netifRunning } from '../device/net_device.ts';
-import { type Netpoll, type NetpollInfo, npinfoOf } from './netpoll.ts';
+import type { Netpoll } from './netpoll.ts';
+import { type NetpollInfo, npinfoOf } from './npinfo.ts';
 import { netpollProcessQueue } from './txq.ts';
 
 /** Frames that netpollPoll takes from each instance (the seeds' NAPI budget). */

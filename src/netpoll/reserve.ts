@@ -8,7 +8,7 @@
 import type { Net } from '../device/net.ts';
 import { NET_SKB_PAD } from '../skb/pool.ts';
 import { type SkBuff, skbReserve } from '../skb/sk_buff.ts';
-import type { NetpollInfo } from './netpoll.ts';
+import type { NetpollInfo } from './npinfo.ts';
 import { netpollPollDev } from './poll.ts';
 
 /** Largest UDP payload that netpoll sends (`MAX_UDP_CHUNK`). */

@@ -40,7 +40,8 @@ import {
 } from '../wire/ipv4.ts';
 import { IPV6_HLEN, ipv6NextHeader, ipv6PayloadLen, ipv6Version } from '../wire/ipv6.ts';
 import { UDP_HLEN, udpChecksumOk, udpDestPort, udpLen, udpSourcePort } from '../wire/udp.ts';
-import { type Netpoll, type NetpollInfo, npinfoOf, type RxDatagram } from './netpoll.ts';
+import type { Netpoll, RxDatagram } from './netpoll.ts';
+import { type NetpollInfo, npinfoOf } from './npinfo.ts';
 import { findSkb } from './reserve.ts';
 import { netpollSendSkb } from './send.ts';
 

@@ -15,7 +15,8 @@ import { devOf, netifDevicePresent, netifRunning } from '../device/net_device.ts
 import { txTrylock, txUnlock } from '../device/netdev_queue.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { type SkBuff, skbPut } from '../skb/sk_buff.ts';
-import { type Netpoll, type NetpollInfo, type NetpollPeer, npinfoOf } from './netpoll.ts';
+import type { Netpoll, NetpollPeer } from './netpoll.ts';
+import { type NetpollInfo, npinfoOf } from './npinfo.ts';
 import { netpollOwnsPoll, netpollPollDev } from './poll.ts';
 import { pushHeaders } from './push.ts';
 import { findSkb, MAX_UDP_CHUNK } from './reserve.ts';

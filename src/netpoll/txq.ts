@@ -12,7 +12,8 @@ import { netifDevicePresent, netifRunning } from '../device/net_device.ts';
 import { txTrylock, txUnlock } from '../device/netdev_queue.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
-import { type Netpoll, type NetpollInfo, npinfoOf } from './netpoll.ts';
+import type { Netpoll } from './netpoll.ts';
+import { type NetpollInfo, npinfoOf } from './npinfo.ts';
 
 /** Frames that wait for a device at most. */
 export const NETPOLL_TXQ_LIMIT = 256;

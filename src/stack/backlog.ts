@@ -35,7 +35,7 @@ export function backlogInit(net: Net): void {
   }
 }
 
-/** The instance belongs to a device that nobody sees, as the kernel's dummy net_device. */
+/** Set-up. The instance belongs to a device that nobody sees, as the kernel's dummy net_device. */
 function backlogNapi(net: Net, softnet: Softnet, queue: SkbQueue): NapiStruct {
   const ops = { open: () => 0, startXmit: () => 0 };
   const dev = allocNetdev(net, { name: `backlog${softnet.cpu.id}`, ops, setup: () => {} });

@@ -46,7 +46,9 @@ export function macEquals(bytes: Uint8Array, o: number, mac: Uint8Array): boolea
 
 /** A unicast address that is not all zero (`is_valid_ether_addr`). */
 export function isValidMac(mac: Uint8Array): boolean {
-  return mac.length === ETH_ALEN && (mac[0]! & 1) === 0 && mac.some((byte) => byte !== 0);
+  if (mac.length !== ETH_ALEN || (mac[0]! & 1) !== 0) return false;
+  for (let i = 0; i < ETH_ALEN; i++) if (mac[i] !== 0) return true;
+  return false;
 }
 
 /** Writes the 14 bytes of the header at `o`. */
