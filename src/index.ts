@@ -78,9 +78,7 @@ export { type Console, Loglevel, type LogRecord } from './machine/printk.ts';
 export {
   type DropHook,
   Netpoll,
-  NetpollInfo,
   type NetpollPeer,
-  npinfoOf,
   type RxDatagram,
   type RxHook,
 } from './netpoll/netpoll.ts';

@@ -1,12 +1,13 @@
+// hot
 /**
  * A CPU's context: what runs on it now, and what it may not do.
  *
  *     preempt count    bits 0-7 preempt | 8-15 softirq | 16-19 hardirq | 20-23 NMI      (kernel layout)
  *
  * Serving a softirq adds one softirq unit, localBhDisable adds two, so an odd softirq count means "in a softirq handler".
- * Interrupts that arrive while they are off wait in `pendingLines`, in order, and run when they are switched on again.
+ * Interrupts that arrive while they are off wait, in order, and run when they are switched on again.
  */
-import { assert } from '../base/assert.ts';
+import { Bug } from '../base/assert.ts';
 import type { IrqLine } from './irq.ts';
 
 export const SOFTIRQ_UNIT = 0x100;
@@ -24,8 +25,12 @@ export class Cpu {
   softirqPending = 0;
   /** ksoftirqd is runnable: it gets this CPU at the next turn. */
   ksoftirqdRunnable = false;
-  /** Interrupts that arrived while they were off. */
-  readonly pendingLines: IrqLine[] = [];
+  /** Interrupts that arrived while they were off: entries #next to #tail; the array is reused, it never shrinks. */
+  readonly #waiting: IrqLine[] = [];
+  #next = 0;
+  #tail = 0;
+  /** localIrqRestore delivers what waits; a handler's own end must not start another round inside this one. */
+  #delivering = false;
 
   constructor(id: number) {
     this.id = id;
@@ -62,8 +67,24 @@ export class Cpu {
   localIrqRestore(were: boolean): void {
     if (were) return;
     this.irqsDisabled = false;
-    if (this.inHardirq) return;
-    for (let line = this.pendingLines.shift(); line !== undefined; line = this.pendingLines.shift()) line.deliver();
+    if (this.inHardirq || this.#delivering || this.#next === this.#tail) return;
+    this.#delivering = true;
+    while (this.#next < this.#tail) {
+      const line = this.#waiting[this.#next++]!;
+      if (this.#next === this.#tail) this.#next = this.#tail = 0;
+      line.deliver();
+    }
+    this.#delivering = false;
+  }
+
+  /** Interrupts are on, and none waits. */
+  get takesInterrupts(): boolean {
+    return !this.irqsDisabled && this.#next === this.#tail;
+  }
+
+  /** Keeps `line` until interrupts are on again. */
+  postpone(line: IrqLine): void {
+    this.#waiting[this.#tail++] = line;
   }
 
   /** Keeps softirqs from running on this CPU (`local_bh_disable`); localBhEnable is on the machine, it may run them. */
@@ -72,7 +93,8 @@ export class Cpu {
   }
 
   /** Raises unless the context word is what it was at `since`; a handler that leaks a count is a bug. */
-  assertBalanced(since: number, what: string): void {
-    assert(this.preemptCount === since, `${what} left the context count at ${this.preemptCount}, it was ${since}`);
+  assertBalanced(since: number, what: string, which: string | number): void {
+    if (this.preemptCount === since) return;
+    throw new Bug(`${what} ${which} left the context count at ${this.preemptCount}, it was ${since}`);
   }
 }

@@ -1,3 +1,4 @@
+// hot
 /**
  * Interrupt lines.
  *
@@ -43,7 +44,7 @@ export class IrqLine {
     }
     if (this.cpu.irqsDisabled || this.cpu.inHardirq) {
       this.#pending = true;
-      this.cpu.pendingLines.push(this);
+      this.cpu.postpone(this);
       return;
     }
     this.#handle();
@@ -51,7 +52,7 @@ export class IrqLine {
 
   /** Called by the CPU when it takes interrupts again. */
   deliver(): void {
-    if (this.#disableDepth > 0 || !this.#pending) return;
+    if (this.#disableDepth > 0 || !this.#pending || this.#machine.dead) return;
     this.#pending = false;
     this.#handle();
   }
@@ -78,7 +79,7 @@ export class IrqLine {
     this.count++;
     this.#handler();
     cpu.preemptCount -= HARDIRQ_UNIT;
-    cpu.assertBalanced(since, `the interrupt handler of ${this.name}`);
+    cpu.assertBalanced(since, 'the interrupt handler of', this.name);
     cpu.localIrqRestore(irqsWere);
     machine.softirq.irqExit(cpu);
     machine.leaveCpu(interrupted);

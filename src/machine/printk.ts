@@ -137,10 +137,18 @@ export class Printk {
     return oldest === undefined ? undefined : this.#records.at(seq - oldest.seq);
   }
 
-  /** Shows every console what it has not seen. Bound: 4 times the ring for each console. */
+  /** Shows every console what it has not seen. Bound: 4 times the ring, all consoles together. */
   flush(): void {
     if (this.#walking) return;
     this.#walking = true;
+    try {
+      this.#walk();
+    } finally {
+      this.#walking = false;
+    }
+  }
+
+  #walk(): void {
     let left = 4 * RECORDS;
     for (let more = true; more && left > 0; ) {
       more = false;
@@ -153,7 +161,6 @@ export class Printk {
         if (this.ignoreLoglevel || record.level < this.consoleLoglevel) each.console.write(record);
       }
     }
-    this.#walking = false;
   }
 
   #next(each: Registered): LogRecord | undefined {

@@ -1,3 +1,4 @@
+// hot
 /**
  * Softirqs: work that an interrupt left behind, run as soon as the interrupt is over, bounded so that it cannot starve
  * everything else.
@@ -61,8 +62,9 @@ export class SoftirqTable {
     cpu.softirqPending |= 1 << vector;
   }
 
+  /** The end of an interrupt. While others wait for this CPU they come first; the end of the last one runs the softirqs. */
   irqExit(cpu: Cpu): void {
-    if (!cpu.inInterrupt && !cpu.irqsDisabled && cpu.softirqPending !== 0) this.#handle(cpu);
+    if (!cpu.inInterrupt && cpu.takesInterrupts && cpu.softirqPending !== 0) this.#handle(cpu);
   }
 
   /** Ends one localBhDisable(); the outermost one runs what was raised meanwhile. */
@@ -92,7 +94,7 @@ export class SoftirqTable {
     const endNs = machine.executive.now() + MAX_TIME_NS;
     cpu.preemptCount += SOFTIRQ_UNIT;
     let restarts = MAX_RESTART;
-    while (cpu.softirqPending !== 0) {
+    while (cpu.softirqPending !== 0 && !machine.dead) {
       if (restarts-- === 0 || (restarts < MAX_RESTART - 1 && machine.executive.now() >= endNs)) {
         this.wakeKsoftirqd(cpu);
         break;
@@ -100,13 +102,13 @@ export class SoftirqTable {
       const pending = cpu.softirqPending;
       cpu.softirqPending = 0;
       for (let vector = 0; vector < VECTORS; vector++) {
-        if ((pending & (1 << vector)) === 0) continue;
+        if ((pending & (1 << vector)) === 0 || machine.dead) continue;
         const action = this.#actions[vector];
         if (action === null || action === undefined) continue;
         const since = cpu.preemptCount;
         this.count[vector]!++;
         action();
-        cpu.assertBalanced(since, `softirq ${vector}`);
+        cpu.assertBalanced(since, 'softirq', vector);
       }
     }
     cpu.preemptCount -= SOFTIRQ_UNIT;
