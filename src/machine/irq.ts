@@ -50,9 +50,12 @@ export class IrqLine {
     this.#handle();
   }
 
-  /** Called by the CPU when it takes interrupts again. */
+  /** Called by the CPU when it takes interrupts again. A line that may not interrupt now still ends the row of those that do. */
   deliver(): void {
-    if (this.#disableDepth > 0 || !this.#pending || this.#machine.dead) return;
+    if (this.#disableDepth > 0 || !this.#pending || this.#machine.dead) {
+      this.#machine.softirq.irqExit(this.cpu);
+      return;
+    }
     this.#pending = false;
     this.#handle();
   }

@@ -64,7 +64,7 @@ export class SoftirqTable {
 
   /** The end of an interrupt. While others wait for this CPU they come first; the end of the last one runs the softirqs. */
   irqExit(cpu: Cpu): void {
-    if (!cpu.inInterrupt && cpu.takesInterrupts && cpu.softirqPending !== 0) this.#handle(cpu);
+    if (!cpu.inInterrupt && cpu.takesInterrupts && cpu.softirqPending !== 0 && !this.#machine.dead) this.#handle(cpu);
   }
 
   /** Ends one localBhDisable(); the outermost one runs what was raised meanwhile. */
