@@ -12,7 +12,7 @@
  * Answers to napi_schedule_prep, __napi_schedule, napi_complete_done, napi_enable, napi_disable.
  */
 import { assert } from '../base/assert.ts';
-import type { Listed } from '../base/list.ts';
+import type { List, Listed } from '../base/list.ts';
 import { Softirq } from '../machine/softirq.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
 import type { NetDevice } from './net_device.ts';
@@ -86,10 +86,7 @@ export function napiEnable(napi: NapiStruct): void {
 export function napiDisable(napi: NapiStruct): void {
   assert(napi.pollOwner < 0, 'a poll does not disable its own instance');
   assert((napi.state & NAPI_STATE_NPSVC) === 0, 'an instance is disabled once');
-  if (napi.list !== null) {
-    napi.dev.net.softnet[napi.listOwner]!.pollList.remove(napi);
-    napi.listOwner = -1;
-  }
+  leaveList(napi);
   napi.state = (napi.state | NAPI_STATE_SCHED | NAPI_STATE_NPSVC) & ~(NAPI_STATE_MISSED | NAPI_STATE_DISABLE);
 }
 
@@ -127,10 +124,7 @@ export function napiSchedule(napi: NapiStruct): boolean {
 export function napiCompleteDone(napi: NapiStruct, _workDone: number): boolean {
   if ((napi.state & NAPI_STATE_NPSVC) !== 0) return false;
   assert((napi.state & NAPI_STATE_SCHED) !== 0, 'who completes a poll owns the instance');
-  if (napi.list !== null) {
-    napi.dev.net.softnet[napi.listOwner]!.pollList.remove(napi);
-    napi.listOwner = -1;
-  }
+  leaveList(napi);
   if ((napi.state & NAPI_STATE_MISSED) !== 0) {
     napi.state &= ~NAPI_STATE_MISSED;
     napiScheduleOwned(napi);
@@ -138,4 +132,10 @@ export function napiCompleteDone(napi: NapiStruct, _workDone: number): boolean {
   }
   napi.state &= ~NAPI_STATE_SCHED;
   return true;
+}
+
+/** Off the list it is on: a CPU's poll list, or one of a net_rx_action that is under way. */
+function leaveList(napi: NapiStruct): void {
+  if (napi.list !== null) (napi.list as List<NapiStruct>).remove(napi);
+  napi.listOwner = -1;
 }
