@@ -2,11 +2,12 @@
 /**
  * net_rx_action: the NET_RX softirq. Polls every instance on this CPU's list, within a budget and a time limit.
  *
- *  1. Take the first instance of the CPU's poll list, also if it was queued during this run.
- *  2. Poll it with its weight (64). Less work than that: the driver has completed it, forget it.
+ *  1. Take the CPU's poll list as it is now; what is queued from here on waits for the next run.
+ *  2. Poll the first instance with its weight (64). Less work than that: the driver has completed it, forget it.
  *     All of it: it goes to `repoll` and waits for the next softirq pass, so one busy queue cannot starve the others.
  *  3. Stop when the budget (300 frames) is used up or 2 ticks have passed: `time_squeeze`.
- *  4. What wants another poll goes back on the list behind what is left, and NET_RX is raised again.
+ *  4. All are done and none wants another poll: what was queued meanwhile is taken in this run, back to 1.
+ *  5. The poll list is then: what is left, what was queued meanwhile, repoll. If it is not empty NET_RX is raised again.
  *
  * Bound: budget + weight - 1 frames, or the time limit plus one poll.
  * While an instance is polled its pollOwner is this CPU: netpoll on this CPU then keeps its hands off (and defers).
@@ -30,33 +31,48 @@ export interface NetRxLimits {
 /** Set-up: the softirq handler for `net`; limits may be changed while it runs. */
 export function netRxAction(net: Net, limits: NetRxLimits): () => void {
   const machine = net.machine;
-  const repoll = new List<NapiStruct>();
+  const lists = machine.cpus.map(() => new List<NapiStruct>());
+  const repolls = machine.cpus.map(() => new List<NapiStruct>());
   return () => {
     const cpu = machine.cpu;
     const softnet = net.softnet[cpu.id]!;
+    const list = lists[cpu.id]!;
+    const repoll = repolls[cpu.id]!;
     const endNs = machine.executive.now() + limits.budgetNs;
-    const list = softnet.pollList;
     let budget = limits.budget;
     softnet.inNetRxAction = true;
-    for (let napi = list.shift(); napi !== null; napi = list.shift()) {
-      napi.listOwner = -1;
+    list.spliceTail(softnet.pollList);
+    for (;;) {
+      const napi = list.shift();
+      if (napi === null) {
+        if (repoll.length > 0 || softnet.pollList.length === 0) break;
+        list.spliceTail(softnet.pollList);
+        continue;
+      }
       budget -= napiPollOne(napi, cpu.id, repoll);
       if (budget <= 0 || machine.executive.now() >= endNs) {
         softnet.timeSqueeze++;
         break;
       }
     }
-    for (let napi = repoll.shift(); napi !== null; napi = repoll.shift()) {
-      napi.listOwner = cpu.id;
-      list.addTail(napi);
-    }
+    list.spliceTail(softnet.pollList);
+    list.spliceTail(repoll);
+    softnet.pollList.spliceTail(list);
     softnet.inNetRxAction = false;
-    if (list.length > 0) machine.softirq.raiseIrqoff(cpu, Softirq.NET_RX);
+    if (softnet.pollList.length > 0) machine.softirq.raiseIrqoff(cpu, Softirq.NET_RX);
   };
 }
 
-/** One poll; returns the work. An instance that used its weight ends on `repoll`, unless it is being disabled. */
+/**
+ * One poll; returns the work. An instance that used its weight ends on `repoll`, unless it is being disabled; so does one
+ * that netpoll polls on another CPU.
+ */
 function napiPollOne(napi: NapiStruct, cpu: number, repoll: List<NapiStruct>): number {
+  if (napi.pollOwner >= 0) {
+    repoll.addTail(napi);
+    return 0;
+  }
+  napi.listOwner = -1;
   if ((napi.state & NAPI_STATE_SCHED) === 0) return 0;
   const weight = napi.weight;
   napi.pollOwner = cpu;
@@ -66,7 +82,11 @@ function napiPollOne(napi: NapiStruct, cpu: number, repoll: List<NapiStruct>): n
   napi.work += work;
   assert(work <= weight, 'a poll takes no more than its budget');
   if (work < weight) return work;
-  if ((napi.state & NAPI_STATE_DISABLE) !== 0) napiCompleteDone(napi, work);
-  else if (napi.list === null) repoll.addTail(napi);
+  if ((napi.state & NAPI_STATE_DISABLE) !== 0) {
+    napiCompleteDone(napi, work);
+  } else if (napi.list === null) {
+    napi.listOwner = cpu;
+    repoll.addTail(napi);
+  }
   return work;
 }
