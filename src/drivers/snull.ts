@@ -35,6 +35,8 @@ class Snull {
   readonly tx = new FrameBatch(1);
   readonly done = new FrameBatch(FRAMES_PER_INTERRUPT);
   inFlight = 0;
+  /** The handler hands frames up from `rx`, which must not be filled again meanwhile. */
+  receiving = false;
   line: IrqLine | null = null;
 
   constructor(port: Port) {
@@ -103,16 +105,22 @@ function snullLink(dev: NetDevice): boolean {
   return up;
 }
 
-/** Bound: FRAMES_PER_INTERRUPT frames; if there are more the port says so and the line is raised again. */
+/**
+ * Bound: FRAMES_PER_INTERRUPT frames; if there are more the port says so and the line is raised again. A frame's hook may
+ * send, find the ring full and poll: the handler then finds itself at work, and frees what has left, no more.
+ */
 function snullInterrupt(dev: NetDevice): void {
   const snull = dev.priv as Snull;
   snullReap(dev, snull);
+  if (snull.receiving) return;
+  snull.receiving = true;
   const n = snull.port.rxBurst(0, snull.rx, FRAMES_PER_INTERRUPT);
   const softnet = dev.net.softnet[dev.net.machine.cpu.id]!;
   for (let i = 0; i < n; i++) {
     const skb = rxFrame(dev, snull.rx, i, snull.port.caps.headroom);
     if (skb !== null) softnet.enqueue(skb);
   }
+  snull.receiving = false;
   if (snull.port.irqEnable(0, true)) snull.line?.raise();
 }
 
