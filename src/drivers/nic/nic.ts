@@ -165,7 +165,8 @@ function nicInterrupt(nic: Nic, queue: NicQueue): void {
 function nicUnmask(nic: Nic, queue: NicQueue): void {
   if (!nic.port.irqEnable(queue.index, true)) return;
   nic.port.irqEnable(queue.index, false);
-  if (!napiSchedule(queue.napi)) nic.port.irqEnable(queue.index, true);
+  // Not ours to schedule: whoever owns it polls once more (MISSED), and unmasks after that.
+  napiSchedule(queue.napi);
 }
 
 /** OK: the Port has the frame. BUSY: its ring is full; the queue is stopped if a completion will wake it. */
