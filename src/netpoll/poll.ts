@@ -29,7 +29,7 @@ export function netpollPoll(np: Netpoll): number {
   const info = np.dev === null ? null : npinfoOf(np.dev);
   if (info === null) return 0;
   const work = pollDev(info, NETPOLL_RX_BUDGET);
-  if (work >= 0 && info.txq.length > 0) netpollProcessQueue(info);
+  if (work >= 0 && info.txq.length > 0 && !netpollOwnsPoll(info.dev)) netpollProcessQueue(info);
   return Math.max(work, 0);
 }
 

@@ -9,7 +9,7 @@
  * True means that the frame was consumed. Malformed frames never throw; they are counted and left to the stack, which drops
  * them with its own reason. Answers to __netpoll_rx and arp_reply.
  */
-import { devOf, type NetDevice } from '../device/net_device.ts';
+import { devOf, IFF_NOARP, type NetDevice } from '../device/net_device.ts';
 import { CHECKSUM_UNNECESSARY } from '../skb/checksum_state.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { PACKET_OTHERHOST, pskbMayPull, type SkBuff, skbPush, skbPut } from '../skb/sk_buff.ts';
@@ -156,6 +156,7 @@ function malformed(info: NetpollInfo): null {
 
 /** True if the request was for a client's address; the answer goes to the asker. */
 function arpReply(info: NetpollInfo, skb: SkBuff): boolean {
+  if ((info.dev.flags & IFF_NOARP) !== 0) return false;
   const { view, bytes } = skb.arena;
   const o = skb.data;
   if (!pskbMayPull(skb, ARP_LEN) || !arpIsEthernetIpv4(view, o) || arpOp(view, o) !== ARPOP_REQUEST) return false;

@@ -41,12 +41,14 @@ export function defer(info: NetpollInfo, skb: SkBuff): boolean {
 
 /**
  * Sends what waits, in order, until the device takes no more; what is left is tried again in 100 ms. Bound: the frames
- * that wait. Not called while this CPU polls the device or is inside its driver.
+ * that wait when it is called; what a driver's own complaints add meanwhile has its turn later. Not called while this CPU polls the device or is inside its driver.
  */
 export function netpollProcessQueue(info: NetpollInfo): void {
   const { dev } = info;
   const cpu = dev.net.machine.cpu;
-  for (let skb = info.txq.dequeue(); skb !== null; skb = info.txq.dequeue()) {
+  for (let left = info.txq.length; left > 0; left--) {
+    const skb = info.txq.dequeue();
+    if (skb === null) return;
     if (!netifDevicePresent(dev) || !netifRunning(dev)) {
       info.counters.count('not_running');
       skb.pool.kfree(skb, DropReason.NETPOLL_NOT_RUNNING);
