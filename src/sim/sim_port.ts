@@ -69,6 +69,9 @@ export class SimPort implements Port, Attachment {
   #irq: (queue: number) => void = () => {};
   #irqOn = false;
   #sending = false;
+  #open = false;
+  /** Counts open and close, so that a transmission which began before does not end in the next life. */
+  #life = 0;
   #plugged = true;
 
   constructor(world: World, options: SimPortOptions) {
@@ -95,11 +98,14 @@ export class SimPort implements Port, Attachment {
   open(memory: Arena, irq: (queue: number) => void): void {
     this.#arena = memory;
     this.#irq = irq;
+    this.#open = true;
+    this.#life++;
     this.#wire.attach(this);
   }
 
   close(): void {
     this.#wire.detach(this);
+    this.#open = false;
     this.#irqOn = false;
     for (let frame = this.#rx.shift(); frame !== undefined; frame = this.#rx.shift()) this.#arena?.release(frame.buf);
     for (let frame = this.#tx.shift(); frame !== undefined; frame = this.#tx.shift()) this.#done.push(frame);
@@ -125,7 +131,7 @@ export class SimPort implements Port, Attachment {
   /** The wire's end: a frame arrives. */
   receive(bytes: Uint8Array, len: number): void {
     const arena = this.#arena;
-    if (arena === null || !this.#plugged) return;
+    if (arena === null || !this.#open || !this.#plugged) return;
     if (!this.promiscuous && !isMulticastMac(bytes, 0) && !macEquals(bytes, 0, this.caps.mac)) {
       this.counters.count('rx_filtered');
       return;
@@ -206,7 +212,10 @@ export class SimPort implements Port, Attachment {
     const frame = this.#tx.peek();
     if (this.#sending || frame === undefined || this.txStalled || !this.#plugged) return;
     this.#sending = true;
-    this.#world.after(this.#wire.serialisationNs(frame.len), () => this.#sent(frame));
+    const life = this.#life;
+    this.#world.after(this.#wire.serialisationNs(frame.len), () => {
+      if (life === this.#life) this.#sent(frame);
+    });
   }
 
   #sent(frame: TxFrame): void {
