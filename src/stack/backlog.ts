@@ -59,7 +59,8 @@ function netifRx(softnet: Softnet, napi: NapiStruct, queue: SkbQueue, skb: SkBuf
     skb.pool.kfree(skb, DropReason.CPU_BACKLOG);
     return NET_RX_DROP;
   }
-  napiSchedule(napi);
+  // A queue that held frames already has its instance scheduled.
+  if (queue.length === 1) napiSchedule(napi);
   return NET_RX_SUCCESS;
 }
 

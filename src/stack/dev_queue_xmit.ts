@@ -56,7 +56,11 @@ export function netTxAction(net: Net): void {
 
 function qdiscRun(dev: NetDevice, txq: NetdevQueue, qdisc: SkbQueue): void {
   const machine = dev.net.machine;
-  if (!txTrylock(txq, machine.cpu.id)) return;
+  if (!txTrylock(txq, machine.cpu.id)) {
+    // Netpoll, or another CPU, is inside the driver, and does not look at this queue when it leaves.
+    machine.softirq.raise(Softirq.NET_TX);
+    return;
+  }
   let quota = DEV_TX_WEIGHT;
   while (quota-- > 0 && !txq.frozenOrStopped) {
     const skb = qdisc.dequeue();
