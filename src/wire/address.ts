@@ -70,15 +70,21 @@ function parseGroups(text: string, last: boolean): number[] | null {
   return groups;
 }
 
-/** RFC 5952: lower case, the longest run of two or more zero groups as `::`. */
+/**
+ * RFC 5952: lower case, the longest run of two or more zero groups as `::`, the first of equals. An address that carries an
+ * IPv4 address (mapped, or ISATAP) ends in its dotted form.
+ */
 export function printIpv6(bytes: Uint8Array, o = 0): string {
   const groups: number[] = [];
   for (let i = 0; i < 8; i++) groups.push(((bytes[o + 2 * i] ?? 0) << 8) | (bytes[o + 2 * i + 1] ?? 0));
+  const mapped = groups[5] === 0xffff && groups.every((group, i) => i >= 5 || group === 0);
+  const isatap = (groups[4]! | 0x0200) === 0x0200 && groups[5] === 0x5efe;
+  const size = mapped || isatap ? 6 : 8;
   let start = -1;
   let length = 1;
-  for (let i = 0; i < 8; i++) {
+  for (let i = 0; i < size; i++) {
     let run = 0;
-    while (i + run < 8 && groups[i + run] === 0) run++;
+    while (i + run < size && groups[i + run] === 0) run++;
     if (run > length) {
       start = i;
       length = run;
@@ -90,7 +96,10 @@ export function printIpv6(bytes: Uint8Array, o = 0): string {
       .slice(from, to)
       .map((group) => group.toString(16))
       .join(':');
-  return start < 0 ? hex(0, 8) : `${hex(0, start)}::${hex(start + length, 8)}`;
+  const text = start < 0 ? hex(0, size) : `${hex(0, start)}::${hex(start + length, size)}`;
+  if (size === 8) return text;
+  const tail = printIpv4(groups[6]! * 0x10000 + groups[7]!);
+  return text.endsWith(':') ? text + tail : `${text}:${tail}`;
 }
 
 /** An IP address of either family. */
