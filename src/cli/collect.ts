@@ -2,6 +2,7 @@
  * netpoll collect: receives netconsole, prints it, shows it on a page.
  */
 import type { Command } from 'commander';
+import { SetupError } from '../base/status.ts';
 import { receiveInto } from '../collector/receive.ts';
 import type { NetDevice } from '../device/net_device.ts';
 import { nicPort } from '../drivers/nic/nic.ts';
@@ -59,11 +60,21 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
   const specs = (options.listen.length === 0 ? [DEFAULT_LISTEN] : options.listen).map(parseListenSpec);
   const captures = specs.filter((spec) => spec.scheme === 'pcap').length;
   const onlyCaptures = captures === specs.length;
+  if (captures > 0 && !onlyCaptures) {
+    throw new SetupError(
+      'ERR_NETPOLL_LISTEN',
+      '--listen: captures have a time of their own; read them without live sources',
+    );
+  }
   const http = typeof options.http === 'string' && (httpAsked || !onlyCaptures) ? options.http : null;
   endWithReader();
   const host = createHostMachine();
   const wallUs = () => host.executive.wallUs();
-  const output = await createCollectorConsole({ jsonl: options.jsonl ?? false, http, wallUs });
+  const output = await createCollectorConsole({
+    jsonl: options.jsonl ?? false,
+    http,
+    wallUs: onlyCaptures ? null : wallUs,
+  });
   const inet = new Inet(host.stack, { promiscuous: captures > 0 });
   const stop = (): void => {
     host.close();
@@ -78,7 +89,7 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
   for (const spec of specs) {
     const dev = open(host, spec);
     const port = spec.scheme === 'udp' && spec.port === 0 ? Number(nicPort(dev).name.split(':').at(-1)) : spec.port;
-    if (!ports.has(port)) receiveInto(output.collector, inet, { port, wallUs, onDatagram: output.rearm });
+    if (!ports.has(port)) receiveInto(output.collector, inet, { port, wallUs, onDatagram: output.onDatagram });
     ports.add(port);
     note(`listening   ${nicPort(dev).name}${spec.scheme === 'packet' ? `, UDP port ${port}` : ''}`);
     const source = nicPort(dev);

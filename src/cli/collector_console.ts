@@ -10,14 +10,14 @@ export interface ConsoleOptions {
   readonly jsonl: boolean;
   /** `ADDRESS:PORT` of the page; null: no page. */
   readonly http: string | null;
-  /** Wall-clock microseconds. */
-  readonly wallUs: () => number;
+  /** Wall-clock microseconds; null for captures, whose datagrams bring their own time. */
+  readonly wallUs: (() => number) | null;
 }
 
 export interface CollectorConsole {
   readonly collector: Collector;
-  /** To be called after datagrams came: has the collector's time-outs looked at. */
-  readonly rearm: () => void;
+  /** To be called with the time of each datagram, before the collector gets it: keeps the collector's clock. */
+  readonly onDatagram: (receivedUs: number) => void;
   /** Gives out everything that waits, closes the page. */
   close(): Promise<void>;
 }
@@ -38,30 +38,63 @@ export async function createCollectorConsole(options: ConsoleOptions): Promise<C
   });
   if (page !== null) note(`page        ${await collector.startHttp(page.port)}`);
 
+  const clock = options.wallUs === null ? captureClock(collector) : wallClock(collector, options.wallUs);
+
+  return {
+    collector,
+    onDatagram: clock.onDatagram,
+    async close() {
+      collector.flush(clock.stop());
+      await collector.close();
+      if (leftOut > 0) note(`${leftOut} messages were not printed: whoever reads stdout was too slow`);
+    },
+  };
+}
+
+/** What has the collector's time-outs looked at; stop() gives the time at the end. */
+interface Clock {
+  readonly onDatagram: (receivedUs: number) => void;
+  readonly stop: () => number;
+}
+
+/** Time passes as the datagrams of a capture say. */
+function captureClock(collector: Collector): Clock {
+  let nowUs = 0;
+  return {
+    onDatagram(receivedUs) {
+      nowUs = Math.max(nowUs, receivedUs);
+      if ((collector.nextTimeoutUs() ?? Number.POSITIVE_INFINITY) <= nowUs) collector.tick(nowUs);
+    },
+    stop: () => nowUs,
+  };
+}
+
+/** Time passes by itself: a timer for the earliest time-out, looked at again in the turn after a datagram. */
+function wallClock(collector: Collector, wallUs: () => number): Clock {
   let timer: NodeJS.Timeout | undefined;
   let timerAtUs = Number.POSITIVE_INFINITY;
-  const rearm = (): void => {
+  let looking: NodeJS.Immediate | undefined;
+  const look = (): void => {
+    looking = undefined;
     const nextUs = collector.nextTimeoutUs() ?? Number.POSITIVE_INFINITY;
     if (nextUs >= timerAtUs) return;
     clearTimeout(timer);
     timerAtUs = nextUs;
-    timer = setTimeout(fire, Math.max(1, Math.ceil((nextUs - options.wallUs()) / 1000)));
-    timer.unref();
+    timer = setTimeout(fire, Math.max(1, Math.ceil((nextUs - wallUs()) / 1000))).unref();
   };
   const fire = (): void => {
     timerAtUs = Number.POSITIVE_INFINITY;
-    collector.tick(options.wallUs());
-    rearm();
+    collector.tick(wallUs());
+    look();
   };
-
   return {
-    collector,
-    rearm,
-    async close() {
+    onDatagram() {
+      looking ??= setImmediate(look);
+    },
+    stop() {
       clearTimeout(timer);
-      collector.flush(options.wallUs());
-      await collector.close();
-      if (leftOut > 0) note(`${leftOut} messages were not printed: whoever reads stdout was too slow`);
+      clearImmediate(looking);
+      return wallUs();
     },
   };
 }

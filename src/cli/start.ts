@@ -59,7 +59,7 @@ async function start(options: StartOptions): Promise<void> {
     port: NETCONSOLE_PORT,
     wallUs,
     nameOf: (address) => fleet.hosts.get(address) ?? address,
-    onDatagram: output.rearm,
+    onDatagram: output.onDatagram,
   });
   note(`fleet       ${[...fleet.hosts.values()].join(', ')} (simulated, seed ${seed}); one of them is about to die`);
 

@@ -23,8 +23,8 @@ export interface ReceiveOptions {
   readonly wallUs: () => number;
   /** The name under which a source address is shown; the address itself if absent. */
   readonly nameOf?: (address: string) => string;
-  /** Called after each datagram, for who waits for the collector's next time-out. */
-  readonly onDatagram?: () => void;
+  /** Called before each datagram with the time of its arrival, for who keeps the collector's clock. */
+  readonly onDatagram?: (receivedUs: number) => void;
 }
 
 /** Binds the collector to a port. Throws SetupError `ERR_NETPOLL_PORT_IN_USE`. */
@@ -51,7 +51,7 @@ export function receiveInto(collector: Collector, inet: Inet, options: ReceiveOp
     const udp = skb.transportHeader;
     const payload = bytes.subarray(skb.data, skb.data + skb.len);
     const receivedUs = skb.tstampUs > 0 ? skb.tstampUs : options.wallUs();
+    options.onDatagram?.(receivedUs);
     collector.datagram(source(skb), udpSourcePort(view, udp), udpDestPort(view, udp), payload, receivedUs);
-    options.onDatagram?.();
   });
 }

@@ -14,6 +14,7 @@ import { devOpen } from '../device/open.ts';
 import { unregisterNetdevice } from '../device/register.ts';
 import { createNic } from '../drivers/nic/nic.ts';
 import { Machine } from '../machine/machine.ts';
+import { type Arena, createArena } from '../skb/arena.ts';
 import { netInit, type Stack } from '../stack/net_init.ts';
 import { createHostArena, type HostArenaOptions } from './arena.ts';
 import { HostExecutive } from './executive.ts';
@@ -45,12 +46,12 @@ export interface HostMachine {
   close(): void;
 }
 
-/** Boots. Throws SetupError `ERR_NETPOLL_NO_KOFFI` where system calls are not to be had. */
+/** Boots. Without koffi only ports that need no system calls of their own can be opened (pcap:). Throws SetupError. */
 export function createHostMachine(options: HostMachineOptions = {}): HostMachine {
   const executive = new HostExecutive();
   const machine = new Machine({
     executive,
-    arena: createHostArena(options),
+    arena: createMemory(options),
     skbs: options.skbs ?? 65536,
     hostname: hostname(),
     release: release(),
@@ -82,6 +83,16 @@ export function createHostMachine(options: HostMachineOptions = {}): HostMachine
       for (const dev of net.devices.slice()) unregisterNetdevice(dev);
     },
   };
+}
+
+/** Memory that the kernel can write to; ordinary memory where koffi is not installed. */
+function createMemory(options: HostMachineOptions): Arena {
+  try {
+    return createHostArena(options);
+  } catch (error) {
+    if ((error as SetupError).code !== 'ERR_NETPOLL_NO_KOFFI') throw error;
+    return createArena(options.slots ?? 4096, options.slotSize);
+  }
 }
 
 function interfaceName(spec: string): string {
