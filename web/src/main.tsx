@@ -1,0 +1,10 @@
+/** Draws the page and connects it. */
+
+import { render } from 'preact';
+import { App } from './app.tsx';
+import { start } from './feed.ts';
+import './style.css';
+import './log.css';
+
+render(<App />, document.getElementById('app')!);
+start();
