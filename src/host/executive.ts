@@ -88,7 +88,10 @@ export class HostExecutive implements Executive {
     this.#timer = setTimeout(this.#timerFired, Math.min(delayMs, TIMER_MAX_MS)).unref();
   }
 
-  /** One ppoll(): returns when a watched descriptor is readable, or after `ns` plus the timer slack of the thread. */
+  /**
+   * Waits in ppoll() until a watched descriptor becomes readable, or `ns` (plus the thread's timer slack) have passed. One
+   * that was readable before is no news: whoever waits here does not read it now, and the time is slept to its end.
+   */
   spin(ns: number): void {
     this.#polls ??= new PollSet();
     this.#polls.wait(ns);

@@ -84,8 +84,9 @@ interface OpenState {
 export class PacketPort implements Port {
   readonly name: string;
   readonly caps: PortCaps;
+  /** The kernel's name of the interface. */
+  readonly interfaceName: string;
   readonly #executive: HostExecutive;
-  readonly #interface: string;
   readonly #index: number;
   readonly #request: Buffer;
   readonly #options: PacketPortOptions;
@@ -100,7 +101,7 @@ export class PacketPort implements Port {
    */
   constructor(name: string, executive: HostExecutive, options: PacketPortOptions, existing: () => readonly string[]) {
     this.name = `packet:${name}`;
-    this.#interface = name;
+    this.interfaceName = name;
     this.#executive = executive;
     this.#options = options;
     const blockSize = options.blockSize ?? BLOCK_SIZE;
@@ -140,17 +141,17 @@ export class PacketPort implements Port {
       throw new SetupError('ERR_NETPOLL_ARENA', `${this.name} maps its ring into the arena: use createHostArena()`);
     }
     const blockSize = this.#options.blockSize ?? BLOCK_SIZE;
-    const txFd = openTxSocket(this.#interface, this.#index);
+    const txFd = openTxSocket(this.interfaceName, this.#index);
     let rxFd = -1;
     let area: RingArea | undefined;
     try {
       if ((interfaceFlags(txFd, this.#request) & IFF_UP) === 0) {
-        const message = `${this.#interface} is down: ip link set ${this.#interface} up`;
+        const message = `${this.interfaceName} is down: ip link set ${this.interfaceName} up`;
         throw new SetupError('ERR_NETPOLL_ENETDOWN', message);
       }
       area = memory.takeRing(blockSize * (this.#options.blocks ?? BLOCKS), GRANULE, (buf) => ring.recycle(buf));
       const ring = new RxRing(memory, area, blockSize);
-      rxFd = openRxSocket(this.#interface, this.#index, area, {
+      rxFd = openRxSocket(this.interfaceName, this.#index, area, {
         blockSize,
         retireMs: this.#options.retireMs ?? RETIRE_MS,
         headroom: HEADROOM,

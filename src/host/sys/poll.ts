@@ -32,12 +32,18 @@ export class PollSet {
     this.#set(this.#fds.filter((each) => each !== fd));
   }
 
-  /** Waits at most `ns` (plus the thread's timer slack, 50 us) until one is readable. Gives how many are. */
-  wait(ns: number): number {
+  /** Waits at most `ns` (plus the thread's timer slack, 50 us) until one becomes readable that was not when we came. */
+  wait(ns: number): void {
     const whole = Math.max(0, Math.floor(ns));
-    this.#timeout.view.setUint32(0, Math.floor(whole / 1e9), true);
-    this.#timeout.view.setUint32(8, whole % 1e9, true);
-    return libc().ppoll(this.#pollfds.bytes, this.#fds.length, this.#timeout.bytes, null);
+    const old = this.#fds.length === 0 ? 1 : this.#poll(this.#fds.length, 0);
+    this.#poll(old > 0 ? 0 : this.#fds.length, whole);
+  }
+
+  /** How many of the first `count` descriptors are readable within `ns`. */
+  #poll(count: number, ns: number): number {
+    this.#timeout.view.setUint32(0, Math.floor(ns / 1e9), true);
+    this.#timeout.view.setUint32(8, ns % 1e9, true);
+    return libc().ppoll(this.#pollfds.bytes, count, this.#timeout.bytes, null);
   }
 
   #set(fds: number[]): void {

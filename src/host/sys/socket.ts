@@ -24,7 +24,6 @@ export const SOL_SOCKET = 1;
 export const SOL_IPV6 = 41;
 export const SOL_PACKET = 263;
 
-export const SO_REUSEADDR = 2;
 export const SO_BROADCAST = 6;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
@@ -32,7 +31,6 @@ export const SO_ATTACH_FILTER = 26;
 export const SO_TIMESTAMP = 29;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
-export const SO_RXQ_OVFL = 40;
 export const SO_MEMINFO = 55;
 /** Index of the drop count in the array of u32 that SO_MEMINFO gives. */
 export const SK_MEMINFO_DROPS = 8;

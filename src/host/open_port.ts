@@ -1,0 +1,105 @@
+/**
+ * Ports by name.
+ *
+ *     packet:eth0   eth0                              a real interface (CAP_NET_RAW)
+ *     udp:0.0.0.0:6666   udp:[::]:6666   udp:6666     an ordinary socket; port 0: the kernel chooses
+ *     udp:[fe80::1%eth0]:6666                         a link-local address needs its interface
+ *     pcap:FILE                                       a capture file
+ */
+import { readFileSync } from 'node:fs';
+import { networkInterfaces } from 'node:os';
+import { SetupError } from '../base/status.ts';
+import type { Port } from '../drivers/nic/port.ts';
+import { type IpAddress, parseIp } from '../wire/address.ts';
+import type { HostExecutive } from './executive.ts';
+import { type SockFilter, udpPortFilter } from './packet/bpf_filter.ts';
+import { PacketPort, type PacketPortOptions } from './packet/packet_port.ts';
+import { PcapPort } from './pcap/pcap_port.ts';
+import { libc } from './sys/libc.ts';
+import { UdpPort, type UdpPortOptions } from './udp/udp_port.ts';
+import type { BoundAddress } from './udp/udp_socket.ts';
+
+export interface OpenPortOptions extends Omit<PacketPortOptions, 'filter'>, UdpPortOptions {
+  /** packet: receive nothing but UDP datagrams to this port; the kernel drops the rest before it is copied. */
+  readonly udpPort?: number;
+  /** packet: a classic BPF program instead. */
+  readonly filter?: readonly SockFilter[];
+}
+
+const FORMS = 'packet:eth0, udp:0.0.0.0:6666, udp:[::]:6666 or pcap:FILE';
+
+/**
+ * Makes the Port for `spec`; nothing is opened yet, but a packet port's interface must exist. Throws SetupError:
+ * ERR_NETPOLL_SPEC for a spec that is none of the forms, and what the port's constructor throws.
+ */
+export function openPort(spec: string, executive: HostExecutive, options: OpenPortOptions = {}): Port {
+  const colon = spec.indexOf(':');
+  const scheme = colon < 0 ? 'packet' : spec.slice(0, colon);
+  const rest = spec.slice(colon + 1);
+  if (rest === '') throw refusal(spec, 'nothing behind the scheme');
+  switch (scheme) {
+    case 'packet': {
+      const filter = options.filter ?? (options.udpPort === undefined ? undefined : udpPortFilter(options.udpPort));
+      return new PacketPort(rest, executive, filter === undefined ? options : { ...options, filter }, interfaceNames);
+    }
+    case 'udp':
+      return new UdpPort(parseUdp(spec, rest), executive, options);
+    case 'pcap':
+      return new PcapPort(rest);
+    default:
+      throw refusal(spec, `unknown scheme "${scheme}:"`);
+  }
+}
+
+/**
+ * The IP addresses under which the port's frames find this machine: of a packet port those of its interface, of a udp port
+ * the one it is bound to or, if that is "any", all that this host has, loopback last.
+ */
+export function portAddresses(_spec: string, port: Port): IpAddress[] {
+  if (port instanceof PacketPort) return hostAddresses((name) => name === port.interfaceName);
+  if (!(port instanceof UdpPort)) return [];
+  const { ip } = port.address;
+  if (!isAny(ip)) return [ip];
+  const all = hostAddresses(() => true);
+  return ip.family === 6 ? all : all.filter((each) => each.family === 4);
+}
+
+function parseUdp(spec: string, rest: string): BoundAddress {
+  const match = /^(?:(?:\[([^\]%]+)(?:%([^\]]+))?\]|([^:]+)):)?(\d{1,5})$/.exec(rest);
+  if (match === null) throw refusal(spec, 'not an address and a port (an IPv6 address goes in brackets)');
+  const [, six, zone, four, portText] = match;
+  const port = Number(portText);
+  if (port > 0xffff) throw refusal(spec, `${port} is not a port`);
+  const text = six ?? four ?? '0.0.0.0';
+  const ip = parseIp(text);
+  if (ip === null || ip.family !== (six === undefined ? 4 : 6)) throw refusal(spec, `"${text}" is not an IP address`);
+  const scope = zone === undefined ? 0 : libc().ifNametoindex(zone);
+  if (zone !== undefined && scope === 0) throw refusal(spec, `there is no interface "${zone}"`);
+  return { ip, port, scope };
+}
+
+function refusal(spec: string, why: string): SetupError {
+  return new SetupError('ERR_NETPOLL_SPEC', `device "${spec}": ${why}; give ${FORMS}`);
+}
+
+/** Also those that are down or have no address, which networkInterfaces() leaves out. */
+function interfaceNames(): string[] {
+  const lines = readFileSync('/proc/net/dev', 'utf8').split('\n').slice(2, -1);
+  return lines.map((line) => line.split(':')[0]!.trim());
+}
+
+function hostAddresses(takes: (name: string) => boolean): IpAddress[] {
+  const found: { internal: boolean; ip: IpAddress }[] = [];
+  for (const [name, addresses] of Object.entries(networkInterfaces())) {
+    if (!takes(name)) continue;
+    for (const { address, internal } of addresses ?? []) {
+      const ip = parseIp(address);
+      if (ip !== null) found.push({ internal, ip });
+    }
+  }
+  return found.sort((a, b) => Number(a.internal) - Number(b.internal)).map(({ ip }) => ip);
+}
+
+function isAny(ip: IpAddress): boolean {
+  return ip.family === 4 ? ip.v4 === 0 : ip.v6.every((byte) => byte === 0);
+}

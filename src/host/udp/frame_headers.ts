@@ -1,0 +1,113 @@
+// hot
+/**
+ * The headers that a UDP socket does not show, written in front of a received payload and read off a frame to be sent, so
+ * that the stack above sees an ordinary Ethernet device.
+ *
+ *     slot:  | headroom | Ethernet 14 | IPv4 20 or IPv6 40 | UDP 8 | payload, as recvmmsg() placed it |
+ *
+ * Hardware addresses are made up (locally administered): 02:6e + the IPv4 address, or the last four bytes of the IPv6
+ * address, so that one station keeps one address. The port itself is 02:70 + a hash of what it is bound to.
+ */
+import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6 } from '../../wire/eth.ts';
+import { IPPROTO_UDP, IPV4_HLEN, ipv4HeaderLen, ipv4IsFragment, ipv4Protocol, writeIpv4 } from '../../wire/ipv4.ts';
+import { IPV6_HLEN, ipv6NextHeader } from '../../wire/ipv6.ts';
+import { UDP_HLEN, udpLen, writeUdp } from '../../wire/udp.ts';
+
+export const HEADERS_IPV4 = ETH_HLEN + IPV4_HLEN + UDP_HLEN;
+export const HEADERS_IPV6 = ETH_HLEN + IPV6_HLEN + UDP_HLEN;
+const PEER_MAC = 0x026e;
+
+/** One end of a datagram: `o` is the position of the address bytes in `view`. */
+export interface HeaderEnds {
+  readonly source: DataView;
+  sourceAt: number;
+  sourcePort: number;
+  readonly dest: DataView;
+  destAt: number;
+  destPort: number;
+}
+
+/**
+ * Writes Ethernet, IPv4 and UDP headers before the payload at `payload`. The UDP checksum is 0 (none): the kernel has checked
+ * the real one. Gives the position of the Ethernet header.
+ */
+export function writeIpv4Headers(
+  view: DataView,
+  payload: number,
+  len: number,
+  ends: HeaderEnds,
+  id: number,
+  mac: Uint8Array,
+): number {
+  const udp = payload - UDP_HLEN;
+  const ip = udp - IPV4_HLEN;
+  const source = ends.source.getUint32(ends.sourceAt);
+  const dest = ends.dest.getUint32(ends.destAt);
+  view.setUint16(udp, ends.sourcePort);
+  view.setUint16(udp + 2, ends.destPort);
+  view.setUint16(udp + 4, UDP_HLEN + len);
+  view.setUint16(udp + 6, 0);
+  writeIpv4(view, ip, id, IPPROTO_UDP, source, dest, UDP_HLEN + len);
+  const eth = ip - ETH_HLEN;
+  writeMacs(view, eth, mac, source);
+  if (dest === 0xffffffff) fillDest(view, eth, 0xffff, 0xffffffff);
+  else if (dest >>> 28 === 0xe) fillDest(view, eth, 0x0100, 0x5e000000 + (dest & 0x7fffff));
+  view.setUint16(eth + 12, ETH_P_IP);
+  return eth;
+}
+
+/** The same for IPv6, which has no "none": the UDP checksum is computed. */
+export function writeIpv6Headers(
+  view: DataView,
+  payload: number,
+  len: number,
+  ends: HeaderEnds,
+  mac: Uint8Array,
+): number {
+  const udp = payload - UDP_HLEN;
+  const ip = udp - IPV6_HLEN;
+  view.setUint32(ip, 0x60000000);
+  view.setUint16(ip + 4, UDP_HLEN + len);
+  view.setUint8(ip + 6, IPPROTO_UDP);
+  view.setUint8(ip + 7, 64);
+  for (let i = 0; i < 16; i += 4) {
+    view.setUint32(ip + 8 + i, ends.source.getUint32(ends.sourceAt + i));
+    view.setUint32(ip + 24 + i, ends.dest.getUint32(ends.destAt + i));
+  }
+  writeUdp(view, ip, 16, udp, ends.sourcePort, ends.destPort, len);
+  const eth = ip - ETH_HLEN;
+  writeMacs(view, eth, mac, view.getUint32(ip + 20));
+  if (view.getUint8(ip + 24) === 0xff) fillDest(view, eth, 0x3333, view.getUint32(ip + 36));
+  view.setUint16(eth + 12, ETH_P_IPV6);
+  return eth;
+}
+
+/**
+ * Where the UDP header lies of a frame of `len` bytes at `eth`, if it is a whole, unfragmented UDP datagram over IPv4 or
+ * IPv6 without extension headers; -1 if not.
+ */
+export function findUdp(view: DataView, eth: number, len: number): number {
+  if (len < HEADERS_IPV4) return -1;
+  const ip = eth + ETH_HLEN;
+  const type = view.getUint16(eth + 12);
+  let udp = -1;
+  if (type === ETH_P_IP && ipv4Protocol(view, ip) === IPPROTO_UDP && !ipv4IsFragment(view, ip)) {
+    udp = ip + ipv4HeaderLen(view, ip);
+  } else if (type === ETH_P_IPV6 && len >= HEADERS_IPV6 && ipv6NextHeader(view, ip) === IPPROTO_UDP) {
+    udp = ip + IPV6_HLEN;
+  }
+  if (udp < ip + IPV4_HLEN || udp + UDP_HLEN > eth + len) return -1;
+  const bytes = udpLen(view, udp);
+  return bytes < UDP_HLEN || udp + bytes > eth + len ? -1 : udp;
+}
+
+function writeMacs(view: DataView, eth: number, mac: Uint8Array, station: number): void {
+  for (let i = 0; i < 6; i++) view.setUint8(eth + i, mac[i]!);
+  view.setUint16(eth + 6, PEER_MAC);
+  view.setUint32(eth + 8, station);
+}
+
+function fillDest(view: DataView, eth: number, high: number, low: number): void {
+  view.setUint16(eth, high);
+  view.setUint32(eth + 2, low);
+}

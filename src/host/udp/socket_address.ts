@@ -1,0 +1,53 @@
+// hot
+/**
+ * Socket addresses of the IP families, as bytes in memory that the kernel reads and writes.
+ *
+ *     struct sockaddr_in   { u16 family @0; be16 port @2; be32 address @4 }                                        16 bytes
+ *     struct sockaddr_in6  { u16 family @0; be16 port @2; be32 flowinfo @4; u8 address[16] @8; u32 scope @24 }     28 bytes
+ *
+ * On an IPv6 socket that takes both families, an IPv4 address comes and goes as ::ffff:a.b.c.d.
+ */
+import { AF_INET, AF_INET6 } from '../sys/socket.ts';
+
+export const SOCKADDR_IN_SIZE = 16;
+export const SOCKADDR_IN6_SIZE = 28;
+export const SIN_ADDR = 4;
+export const SIN6_ADDR = 8;
+
+export function sockaddrPort(view: DataView, o: number): number {
+  return view.getUint16(o + 2);
+}
+
+export function writeSockaddrIn(view: DataView, o: number, port: number, address: number): void {
+  view.setUint16(o, AF_INET, true);
+  view.setUint16(o + 2, port);
+  view.setUint32(o + 4, address);
+  view.setUint32(o + 8, 0);
+  view.setUint32(o + 12, 0);
+}
+
+/** Without the address's 16 bytes, which the caller puts at o + SIN6_ADDR. */
+export function writeSockaddrIn6(view: DataView, o: number, port: number, scope: number): void {
+  view.setUint16(o, AF_INET6, true);
+  view.setUint16(o + 2, port);
+  view.setUint32(o + 4, 0);
+  view.setUint32(o + 24, scope, true);
+}
+
+/** True if the 16 bytes at `o` are an IPv4 address in IPv6 form. */
+export function isMapped(view: DataView, o: number): boolean {
+  return view.getUint32(o) === 0 && view.getUint32(o + 4) === 0 && view.getUint32(o + 8) === 0xffff;
+}
+
+/** Writes ::ffff:`address` at `o`. */
+export function writeMapped(view: DataView, o: number, address: number): void {
+  view.setUint32(o, 0);
+  view.setUint32(o + 4, 0);
+  view.setUint32(o + 8, 0xffff);
+  view.setUint32(o + 12, address);
+}
+
+/** True for fe80::/10, which means nothing without an interface. */
+export function isLinkLocal(view: DataView, o: number): boolean {
+  return (view.getUint16(o) & 0xffc0) === 0xfe80;
+}
