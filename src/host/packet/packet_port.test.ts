@@ -7,7 +7,7 @@ import { createHostArena, type HostArena } from '../arena.ts';
 import { HostExecutive } from '../executive.ts';
 import { openPort } from '../open_port.ts';
 import { createVeth, ip, noVeth, type Veth } from '../veth.fixture.ts';
-import { PacketPort, type PacketPortOptions } from './packet_port.ts';
+import type { PacketPort, PacketPortOptions } from './packet_port.ts';
 
 const TEST_TYPE = 0x88b5;
 
@@ -55,7 +55,10 @@ class Sender {
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 const openFds = () => readdirSync('/proc/self/fd').length;
-const ringMaps = () => readFileSync('/proc/self/maps', 'utf8').split('\n').filter((line) => line.includes('socket:')).length;
+const ringMaps = () =>
+  readFileSync('/proc/self/maps', 'utf8')
+    .split('\n')
+    .filter((line) => line.includes('socket:')).length;
 
 describe.skipIf(noVeth !== null)(`packet port (${noVeth ?? 'on a veth pair'})`, () => {
   let veth: Veth;
@@ -66,7 +69,10 @@ describe.skipIf(noVeth !== null)(`packet port (${noVeth ?? 'on a veth pair'})`, 
   });
   afterAll(() => veth.remove());
 
-  function ports(options: PacketPortOptions = {}, irq: () => void = () => {}): { a: PacketPort; b: PacketPort; close(): void } {
+  function ports(
+    options: PacketPortOptions = {},
+    irq: () => void = () => {},
+  ): { a: PacketPort; b: PacketPort; close(): void } {
     const small = { blocks: 8, blockSize: 32 << 10 };
     const a = openPort(`packet:${veth.a}`, executive, small) as PacketPort;
     const b = openPort(veth.b, executive, { ...small, ...options }) as PacketPort;

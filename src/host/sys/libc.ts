@@ -53,15 +53,16 @@ let table: Libc | undefined;
 
 /** The table. Throws SetupError `ERR_NETPOLL_NO_KOFFI` where koffi is absent or does not load, or this is not Linux. */
 export function libc(): Libc {
-  table ??= load();
+  table ??= loadLibc(createRequire(import.meta.url));
   return table;
 }
 
-function load(): Libc {
+/** Makes the table; `require` finds koffi. */
+export function loadLibc(require: (name: string) => unknown): Libc {
   if (process.platform !== 'linux') {
     throw new SetupError('ERR_NETPOLL_NOT_LINUX', `real ports need Linux, this is ${process.platform}; use sim: here`);
   }
-  const koffi = loadKoffi();
+  const koffi = loadKoffi(require);
   // glibc's name; musl's is found by its own. Both export everything below.
   const library = loadFirst(koffi, ['libc.so.6', 'libc.so']);
   const f = (definition: string): ReturnType<typeof library.func> => library.func(definition);
@@ -95,10 +96,10 @@ function load(): Libc {
   };
 }
 
-function loadKoffi(): Koffi {
+function loadKoffi(require: (name: string) => unknown): Koffi {
   let koffi: Koffi;
   try {
-    koffi = createRequire(import.meta.url)('koffi') as Koffi;
+    koffi = require('koffi') as Koffi;
   } catch (cause) {
     const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw new SetupError(

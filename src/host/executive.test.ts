@@ -1,0 +1,142 @@
+import { spawn } from 'node:child_process';
+import { readdirSync, stat } from 'node:fs';
+import { afterEach, describe, expect, it } from 'vitest';
+import { HostExecutive, type Watch } from './executive.ts';
+import { libc } from './sys/libc.ts';
+import { AF_INET, openSocket, SOCK_DGRAM } from './sys/socket.ts';
+import { openUdpSocket } from './udp/udp_socket.ts';
+
+const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const undo: (() => void)[] = [];
+afterEach(() => {
+  for (const act of undo.splice(0)) act();
+});
+
+/** A socket of this machine's loopback, and a way to make it readable. */
+function socket(): { fd: number; poke: () => void } {
+  const ip = { family: 4, v4: 0x7f000001 } as const;
+  const { fd, address } = openUdpSocket({ ip, port: 0, scope: 0 }, {});
+  undo.push(() => libc().close(fd));
+  const to = `UDP:127.0.0.1:${address.port}`;
+  return {
+    fd,
+    poke: () => void spawn('socat', ['-u', '-', to], { stdio: ['pipe', 'ignore', 'ignore'] }).stdin?.end('x'),
+  };
+}
+
+function watched(executive: HostExecutive, fd: number, onReadable: () => void): Watch {
+  const watch = executive.watch(fd, onReadable);
+  undo.unshift(() => watch.close());
+  return watch;
+}
+
+describe('HostExecutive', () => {
+  it('has a clock that starts near zero and a wall clock in microseconds', async () => {
+    const executive = new HostExecutive();
+    const before = executive.now();
+    expect(before).toBeLessThan(1e9);
+    await pause(5);
+    expect(executive.now() - before).toBeGreaterThan(4e6);
+    expect(Math.abs(executive.wallUs() / 1000 - Date.now())).toBeLessThan(5);
+  });
+
+  it('calls one turn for many requests, after the callbacks that were waiting', async () => {
+    const executive = new HostExecutive();
+    const order: string[] = [];
+    executive.onTurn = () => order.push('turn');
+    setImmediate(() => order.push('application'));
+    executive.requestTurn();
+    executive.requestTurn();
+    await pause(10);
+    expect(order).toEqual(['application', 'turn']);
+  });
+
+  it('calls a turn at or after the earliest time asked for, then forgets the later one', async () => {
+    const executive = new HostExecutive();
+    const turns: number[] = [];
+    executive.onTurn = () => turns.push(executive.now());
+    const start = executive.now();
+    executive.requestTurnAt(start + 500e6);
+    executive.requestTurnAt(start + 20e6);
+    await pause(60);
+    expect(turns.length).toBe(1);
+    expect(turns[0]! - start).toBeGreaterThanOrEqual(20e6);
+    executive.requestTurnAt(executive.now() - 1);
+    await pause(5);
+    expect(turns.length).toBe(2);
+  });
+
+  it('interrupts while armed, once, and again when armed again', async () => {
+    const executive = new HostExecutive();
+    const { fd, poke } = socket();
+    let fired = 0;
+    const watch = watched(executive, fd, () => fired++);
+    poke();
+    await pause(100);
+    expect(fired).toBe(0);
+    watch.arm(true);
+    await pause(20);
+    expect(fired).toBe(1);
+    watch.arm(true);
+    await pause(20);
+    expect(fired).toBe(2);
+    watch.arm(true);
+    watch.arm(false);
+    await pause(20);
+    expect(fired).toBe(2);
+  });
+
+  it('raises an armed line by software in a later turn, and no masked or closed one', async () => {
+    const executive = new HostExecutive();
+    const { fd } = socket();
+    let fired = 0;
+    const watch = watched(executive, fd, () => fired++);
+    watch.raise();
+    await pause(5);
+    expect(fired).toBe(0);
+    watch.arm(true);
+    watch.raise();
+    expect(fired).toBe(0);
+    await pause(5);
+    expect(fired).toBe(1);
+    watch.arm(true);
+    watch.raise();
+    watch.close();
+    await pause(5);
+    expect(fired).toBe(1);
+  });
+
+  it('spins until a descriptor becomes readable, and no longer than asked, while the event loop stands still', async () => {
+    const executive = new HostExecutive();
+    const { fd, poke } = socket();
+    watched(executive, fd, () => {});
+    let begin = executive.now();
+    executive.spin(5e6);
+    expect(executive.now() - begin).toBeGreaterThan(4.9e6);
+    expect(executive.now() - begin).toBeLessThan(1e9);
+    poke();
+    begin = executive.now();
+    executive.spin(5e9);
+    expect(executive.now() - begin).toBeLessThan(4e9);
+    begin = executive.now();
+    executive.spin(3e6);
+    expect(executive.now() - begin).toBeGreaterThan(2.9e6);
+  });
+
+  it('takes no thread, however many descriptors are watched, and leaves the pool to the application', async () => {
+    await new Promise((resolve) => stat('/', resolve));
+    const threads = () => readdirSync('/proc/self/task').length;
+    const before = threads();
+    const executive = new HostExecutive();
+    for (let i = 0; i < 16; i++) {
+      const fd = openSocket(AF_INET, SOCK_DGRAM, 0, 'test', '');
+      undo.push(() => libc().close(fd));
+      watched(executive, fd, () => {}).arm(true);
+    }
+    await pause(20);
+    expect(threads()).toBe(before);
+    const begin = performance.now();
+    await new Promise((resolve) => stat('/', resolve));
+    expect(performance.now() - begin).toBeLessThan(500);
+  });
+});

@@ -1,0 +1,19 @@
+/**
+ * netpoll/host: the real world. A machine whose CPU is this thread's event loop, with devices on real interfaces.
+ *
+ *     const host = createHostMachine();
+ *     const dev = host.openDevice('packet:eth0');
+ */
+export { createHostArena, HostArena, type HostArenaOptions } from './arena.ts';
+export { HostExecutive, type Watch, type WatchOptions } from './executive.ts';
+export {
+  createHostMachine,
+  type HostMachine,
+  type HostMachineOptions,
+  type OpenDeviceOptions,
+} from './host_machine.ts';
+export { type OpenPortOptions, openPort, portAddresses } from './open_port.ts';
+export { type SockFilter, udpPortFilter } from './packet/bpf_filter.ts';
+export { PacketPort, type PacketPortOptions } from './packet/packet_port.ts';
+export { PcapPort } from './pcap/pcap_port.ts';
+export { UdpPort, type UdpPortOptions } from './udp/udp_port.ts';
