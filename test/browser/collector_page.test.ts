@@ -47,6 +47,7 @@ function feed(
 
 async function open(options: Parameters<Browser['newPage']>[0]): Promise<{ page: Page; errors: string[] }> {
   const page = await browser.newPage(options);
+  page.setDefaultTimeout(10_000);
   const errors: string[] = [];
   page.on('pageerror', (error) => errors.push(error.message));
   page.on('console', (message) => {
@@ -82,7 +83,7 @@ describe.skipIf(!existsSync(CHROMIUM))(
     it('shows a panic that happens while it is open: every line of it, in one card, with a banner', async () => {
       feed(boot, '10.77.0.200');
       const { page, errors } = await open({ viewport: { width: 1280, height: 800 } });
-      await page.getByText('reboot: Power down').first().waitFor();
+      await page.getByText('sysrq: Power Off').first().waitFor();
       feed(death, '10.77.0.42');
       await page.locator('.banner', { hasText: panicText }).waitFor();
       expect(await page.title()).toBe('Panic on 10.77.0.42 · netpoll');

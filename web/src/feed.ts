@@ -9,7 +9,7 @@
 import { signal } from '@preact/signals';
 import type { Block } from '../../src/collector/panic.ts';
 import type { Entry, HostSummary } from '../../src/collector/store.ts';
-import { add, clear } from './log.ts';
+import { add, clear, complete, incomplete, noteBlock } from './log.ts';
 
 export type Connection = 'connecting' | 'live' | 'away';
 
@@ -21,6 +21,8 @@ export const nowMs = signal(Date.now());
 const BACK = 2000;
 const RETRY_MS = 2000;
 const HOSTS_MS = 1000;
+const REPORTS_LOADED = 30;
+const SETTLE_MS = 150;
 
 let instance: string | null = null;
 let stale = true;
@@ -39,6 +41,7 @@ function connect(): void {
   source.onopen = () => {
     connection.value = 'live';
     void loadHosts();
+    void loadReports();
   };
   source.onerror = () => {
     connection.value = 'away';
@@ -54,6 +57,24 @@ function connect(): void {
     if (hosts.value.length === 0 || blocks.length > 0) void loadHosts();
     stale = true;
   });
+}
+
+/** Fetches the reports that began before the log that the tail gave, whole. */
+async function loadReports(): Promise<void> {
+  try {
+    const response = await fetch('/api/blocks');
+    const { blocks } = (await response.json()) as { blocks: Block[] };
+    for (const block of blocks.slice(-REPORTS_LOADED)) noteBlock(block);
+    // The tail's own lines come at the same time: only what they do not bring is fetched.
+    await new Promise((resolve) => setTimeout(resolve, SETTLE_MS));
+    for (const report of incomplete()) {
+      report.asked = true;
+      const lines = await fetch(`/api/messages?block=${report.id}&limit=5000`);
+      complete(report, ((await lines.json()) as { entries: Entry[] }).entries);
+    }
+  } catch {
+    // The tail tells that the server is away; the next connection asks again.
+  }
 }
 
 async function loadHosts(): Promise<void> {

@@ -43,11 +43,14 @@ export interface Report {
   readonly entries: Entry[];
   readonly open: Signal<boolean>;
   chunk: Chunk | null;
+  /** Its missing lines have been asked for. */
+  asked: boolean;
 }
 
 /** Entries kept in the page; the server has more. */
 const ENTRIES_MAX = 20_000;
 const TRIM = 4_000;
+const REPORTS_MAX = 100;
 const CHUNK_ITEMS = 50;
 
 export const host = signal<string | null>(null);
@@ -80,6 +83,31 @@ function passes(entry: Entry): boolean {
   return text.value === '' || visibleText(entry).toLowerCase().includes(text.value.toLowerCase());
 }
 
+/** Reports of which not all lines are here: they began before the log that the page was given. */
+export function incomplete(): Report[] {
+  return reports.value.filter((report) => !report.asked && report.entries.length < report.block.value.lines);
+}
+
+/** Takes all lines of a report, from the store of the server: its card stands where its first line belongs. */
+export function complete(report: Report, all: readonly Entry[]): void {
+  if (all.length <= report.entries.length) return;
+  batch(() => {
+    report.entries.splice(0, report.entries.length, ...all);
+    if (report.chunk !== null) chunks.value = chunks.value.filter((chunk) => chunk !== report.chunk);
+    report.chunk = null;
+    if (!all.some(passes)) return;
+    const chunk: Chunk = {
+      key: `report-${report.id}`,
+      items: [{ kind: 'report', report }],
+      version: signal(0),
+      lastId: all[0]!.id,
+    };
+    const at = chunks.value.findIndex((other) => other.lastId > chunk.lastId);
+    report.chunk = chunk;
+    chunks.value = at < 0 ? [...chunks.value, chunk] : chunks.value.toSpliced(at, 0, chunk);
+  });
+}
+
 /** Adds a batch from the server. */
 export function add(batchEntries: readonly Entry[], blocks: readonly Block[], missed: number): void {
   batch(() => {
@@ -96,13 +124,21 @@ export function add(batchEntries: readonly Entry[], blocks: readonly Block[], mi
   });
 }
 
-function noteBlock(block: Block): void {
+/** Takes what the server knows of a report. */
+export function noteBlock(block: Block): void {
   const known = byId.get(block.id);
   if (known !== undefined) {
     known.block.value = block;
     return;
   }
-  const report: Report = { id: block.id, block: signal(block), entries: [], open: signal(true), chunk: null };
+  const report: Report = {
+    id: block.id,
+    block: signal(block),
+    entries: [],
+    open: signal(true),
+    chunk: null,
+    asked: false,
+  };
   byId.set(block.id, report);
   reports.value = [...reports.value, report];
 }
@@ -160,9 +196,13 @@ function newChunk(key: string, item: Item, id: number): Chunk {
 function trim(): void {
   entries = entries.slice(TRIM);
   const first = entries.find((entry): entry is Entry => 'id' in entry)?.id ?? 0;
-  chunks.value = chunks.value.filter((chunk) => chunk.lastId >= first);
-  reports.value = reports.value.filter((report) => (report.entries.at(-1)?.id ?? 0) >= first);
-  byId = new Map(reports.value.map((report) => [report.id, report]));
+  chunks.value = chunks.value.filter((chunk) => chunk.lastId >= first || chunk.items[0]?.kind === 'report');
+  // Reports outlive the lines around them, but not without end.
+  for (const old of reports.value.slice(0, -REPORTS_MAX)) {
+    byId.delete(old.id);
+    chunks.value = chunks.value.filter((chunk) => chunk !== old.chunk);
+  }
+  reports.value = reports.value.slice(-REPORTS_MAX);
 }
 
 /** Shows all entries anew; to be called when a filter has changed. */
@@ -172,6 +212,12 @@ export function refilter(): void {
     shown.value = 0;
     unseen.value = 0;
     for (const report of byId.values()) report.chunk = null;
+    const first = entries.find((entry): entry is Entry => 'id' in entry)?.id ?? 0;
+    // Reports older than the lines kept stand before them.
+    for (const report of byId.values()) {
+      const line = report.entries.find(passes);
+      if (line !== undefined && (report.entries[0]?.id ?? first) < first) show(line);
+    }
     for (const entry of entries) {
       if ('kind' in entry) place(entry, 0);
       else if (entry.block === null || byId.get(entry.block)?.chunk == null) show(entry);

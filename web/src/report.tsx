@@ -82,12 +82,22 @@ export function showReport(report: Report): void {
     text.value = '';
     refilter();
   }
-  // Twice: the first time draws the neighbours, whose heights were only guessed.
-  const scroll = (): void => document.getElementById(`report-${report.id}`)?.scrollIntoView({ block: 'start' });
-  requestAnimationFrame(() => {
-    document.getElementById(`chunk-report-${report.id}`)?.scrollIntoView({ block: 'start' });
-    requestAnimationFrame(() => setTimeout(scroll, 60));
-  });
+  bringIntoView(`chunk-report-${report.id}`, 60);
+}
+
+/**
+ * Scrolls to a chunk. Its lines may still be on their way, and the heights of those above it are guesses until they are
+ * drawn: it tries again until the chunk stays at the top, 60 times 50 ms at most.
+ */
+function bringIntoView(id: string, tries: number): void {
+  const element = document.getElementById(id);
+  element?.scrollIntoView({ block: 'start' });
+  const before = element?.getBoundingClientRect().top;
+  setTimeout(() => {
+    const settled = element?.isConnected === true && element.getBoundingClientRect().top === before;
+    if (settled && element.childElementCount > 0) return;
+    if (tries > 0) bringIntoView(id, tries - 1);
+  }, 50);
 }
 
 export function PanicBanner() {
