@@ -6,7 +6,7 @@
  * the call and not after it.
  */
 import { NET_RX_DROP, NET_RX_SUCCESS, SetupError } from '../base/status.ts';
-import { CHECKSUM_UNNECESSARY } from '../skb/checksum_state.ts';
+import { csumUnnecessary } from '../skb/checksum_state.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { pskbMayPull, type SkBuff, skbPull, skbTrim } from '../skb/sk_buff.ts';
 import { UDP_HLEN, udpChecksumOk, udpDestPort, udpLen } from '../wire/udp.ts';
@@ -39,7 +39,7 @@ export function udpRcv(inet: Inet, skb: SkBuff, addressLen: number): number {
     skb.pool.kfree(skb, DropReason.PKT_TOO_SMALL);
     return NET_RX_DROP;
   }
-  if (skb.ipSummed !== CHECKSUM_UNNECESSARY && !udpChecksumOk(view, skb.networkHeader, addressLen, udp, len)) {
+  if (!csumUnnecessary(skb.ipSummed) && !udpChecksumOk(view, skb.networkHeader, addressLen, udp, len)) {
     inet.snmp.count('UdpInErrors');
     inet.snmp.count('UdpInCsumErrors');
     skb.pool.kfree(skb, DropReason.UDP_CSUM);

@@ -10,7 +10,7 @@
  * them with its own reason. Answers to __netpoll_rx and arp_reply.
  */
 import { devOf, IFF_NOARP, type NetDevice } from '../device/net_device.ts';
-import { CHECKSUM_UNNECESSARY } from '../skb/checksum_state.ts';
+import { csumUnnecessary } from '../skb/checksum_state.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { PACKET_OTHERHOST, pskbMayPull, type SkBuff, skbPush, skbPut } from '../skb/sk_buff.ts';
 import type { IpAddress } from '../wire/address.ts';
@@ -83,10 +83,7 @@ function deliver(info: NetpollInfo, skb: SkBuff): boolean {
   for (const np of info.receivers.slice()) {
     if (!matches(np, frame, port)) continue;
     if (datagram === null) {
-      if (
-        skb.ipSummed !== CHECKSUM_UNNECESSARY &&
-        !udpChecksumOk(view, frame.ip, addressLen(frame), frame.udp, frame.len)
-      ) {
+      if (!csumUnnecessary(skb.ipSummed) && !udpChecksumOk(view, frame.ip, addressLen(frame), frame.udp, frame.len)) {
         info.counters.count('bad_checksum');
         return false;
       }

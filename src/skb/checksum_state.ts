@@ -12,3 +12,8 @@ export const CHECKSUM_NONE = 0;
 export const CHECKSUM_UNNECESSARY = 1;
 export const CHECKSUM_COMPLETE = 2;
 export const CHECKSUM_PARTIAL = 3;
+
+/** True if a received frame's checksum needs no look: a device has verified it, or a virtual peer has not made it yet. */
+export function csumUnnecessary(ipSummed: number): boolean {
+  return ipSummed === CHECKSUM_UNNECESSARY || ipSummed === CHECKSUM_PARTIAL;
+}
