@@ -46,7 +46,7 @@ export function extendedMessage(host: string, receivedUs: number, head: Extended
     level: head.level,
     facility: head.facility,
     usec: head.usec,
-    cont: head.flag !== '-',
+    cont: head.flag === 'c' || head.flag === '+',
     release: head.release,
     text: body.text,
     dict: dictObject(head.extras, body.dict),

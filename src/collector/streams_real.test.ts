@@ -1,6 +1,6 @@
 /** The streams against recordings of real kernels, and against what netconsd's receiver library made of the same. */
 
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { corporaDir, goldenDir, hasCorpora, readBytes } from '../../test/golden/netconsole/read_capture.ts';
@@ -168,4 +168,58 @@ describe("netconsd's receiver library", () => {
       compareWithNcrx(join(dir, `${name}.json.gz`));
     },
   );
+});
+
+/**
+ * Where streams are disturbed we differ from the library on purpose, and only by giving more:
+ *
+ *   disturbance          netconsd's library                        here
+ *   a priority >= 1000   the record is refused                     it is a record
+ *   no valid header      the datagram is refused                   it is a message, `unparsed`
+ *   fragments missing    NUL bytes in the holes                    `<N bytes lost>` in the holes
+ *   reboot               what is late is lost until 19 of 32 were  every record comes out
+ *   first one overtaken  what came before the first is lost        it comes out
+ *   a fragment's header  joined by sequence number alone, time of  kept apart; both pieces come out, with holes marked
+ *     is damaged         whichever came first
+ */
+describe.skipIf(!hasCorpora)('disturbed streams (corpora; skipped where NETPOLL_CORPORA is absent)', () => {
+  const dir = join(corporaDir, 'netconsole/streams');
+  const names = hasCorpora ? readdirSync(dir) : ['none'];
+  it.each(names)('%s: nothing that the library finds is missing', (name) => {
+    const { datagrams, ncrx } = recorded(join(dir, name));
+    const { messages, counters } = feedArrivals(datagrams);
+    const key = (seq: unknown, usec: unknown, text: string): string => `${seq} ${usec} ${text}`;
+    const ours = new Set(messages.map(({ seq, usec, text }) => key(seq, usec, text)));
+    const missing = ncrx.filter(({ error, text, seq, usec }) => {
+      if (error !== undefined || text.includes('\0')) return false;
+      const raw = Uint8Array.from(text, (char) => char.charCodeAt(0));
+      const apart = messages.some((message) => message.seq === `${seq}` && message.text.includes(' bytes lost>'));
+      return !apart && !ours.has(key(seq, usec, decodeText(unescapeBytes(raw, 0, raw.length))));
+    });
+    expect(missing).toEqual([]);
+    const { datagrams: all, duplicates, fragments, late_fragments: late } = counters.toJSON();
+    // Each datagram is a message, a copy, or one of a record's fragments.
+    expect(messages.length + duplicates + fragments + late).toBeGreaterThanOrEqual(all);
+  });
+});
+
+describe.skipIf(!hasCorpora)('every capture (corpora; skipped where NETPOLL_CORPORA is absent)', () => {
+  const captures: [string, number][] = [
+    ['kmsg-k61/nc.pcap', 6667],
+    ['kmsg-k72/nc.pcap', 6667],
+    ['kmsg-k72/nc.pcap', 6668],
+    ['dyn-k61/nc.pcap', 6667],
+    ['dyn-k72/nc.pcap', 6667],
+    ['t0-k61/cor0.pcap', 6666],
+    ['t0-k72/cor0.pcap', 6666],
+  ];
+  it.each(captures)('%s, port %i: each sequence number once, in order, none incomplete', (name, port) => {
+    const { messages, counters } = feedCapture(join(corporaDir, 'netconsole/captures', name), port);
+    const seqs = messages.map((message) => Number(message.seq));
+    expect(seqs.length).toBeGreaterThan(40);
+    expect(new Set(seqs).size).toBe(seqs.length);
+    expect(seqs).toEqual(seqs.toSorted((a, b) => a - b));
+    if (name.startsWith('kmsg')) expect(seqs.at(-1)! - seqs[0]!).toBe(seqs.length - 1);
+    expect(counters.toJSON()).toMatchObject({ incomplete_records: 0, unparsed: 0, duplicates: 0, basic: 0 });
+  });
 });

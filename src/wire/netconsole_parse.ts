@@ -23,6 +23,7 @@ const EQUALS = 0x3d;
 const U64_MAX = '18446744073709551615';
 const PRIO_MAX = 0x7fffffff;
 const DIGITS = /^[0-9]+$/;
+const FLAG = /^[!-~]$/;
 const FRAGMENT = /^([0-9]{1,7})\/([0-9]{1,7})$/;
 
 /**
@@ -47,7 +48,8 @@ export function parseExtendedHeader(bytes: Uint8Array, length = bytes.length): E
   const seq = exactU64(seqText);
   const usec = exactU64(usecText);
   if (prio > PRIO_MAX || seq === null || usec === null) return null;
-  if (flag !== '-' && flag !== 'c' && flag !== '+') return null;
+  // Kernels write `-`, `c` and, long ago, `+`; one unknown letter is no reason to refuse the record.
+  if (!FLAG.test(flag)) return null;
 
   const extras: DictEntry[] = [];
   let fragment: Fragment | null = null;

@@ -62,8 +62,8 @@ export interface ExtendedHeader {
   readonly seq: string;
   /** u64 microseconds since the sender's boot, decimal, without leading zeros. */
   readonly usec: string;
-  /** `-` none, `c` continuation, `+` appended continuation (old kernels). */
-  readonly flag: '-' | 'c' | '+';
+  /** One character: `-` none, `c` continuation, `+` appended continuation (old kernels). */
+  readonly flag: string;
   /** Unknown `key=val` fields in order (`caller` among them), `ncfrag` excluded. */
   readonly extras: readonly DictEntry[];
   /** Set when the datagram is one fragment of a record. */
