@@ -60,7 +60,7 @@ const ringMaps = () =>
     .split('\n')
     .filter((line) => line.includes('socket:')).length;
 
-describe.skipIf(noVeth !== null)(`packet port (${noVeth ?? 'on a veth pair'})`, () => {
+describe.skipIf(noVeth !== null)(`packet port${noVeth === null ? '' : ` (skip: ${noVeth})`}`, () => {
   let veth: Veth;
   const executive = new HostExecutive();
   const memory = createHostArena({ slots: 512, reserveBytes: 8 << 20 });
@@ -334,6 +334,11 @@ describe.skipIf(noVeth !== null)(`packet port (${noVeth ?? 'on a veth pair'})`, 
       'ERR_NETPOLL_ARENA_FULL',
     );
     expect(refused(() => openPort(veth.a, executive, { blockSize: 5000 })).code).toBe('ERR_NETPOLL_RING');
+    process.seteuid!(65534);
+    const forbidden = refused(() => openPort(veth.a, executive, { blocks: 1 }).open(memory, () => {}));
+    process.seteuid!(0);
+    expect(forbidden.code).toBe('ERR_NETPOLL_EPERM');
+    expect(forbidden.message).toContain('CAP_NET_RAW');
     ip('link', 'set', veth.b, 'down');
     const down = refused(() => openPort(veth.b, executive, { blocks: 1 }).open(memory, () => {}));
     expect(down.code).toBe('ERR_NETPOLL_ENETDOWN');

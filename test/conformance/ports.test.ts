@@ -1,0 +1,138 @@
+// The conformance list over every Port that there is. A pcap port has no other end to be told anything; its own test has
+// what applies to it.
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { describe } from 'vitest';
+import { FrameBatch } from '../../src/drivers/nic/port.ts';
+import { createHostArena } from '../../src/host/arena.ts';
+import { HostExecutive } from '../../src/host/executive.ts';
+import { openPort } from '../../src/host/open_port.ts';
+import { writeIpv4Headers } from '../../src/host/udp/frame_headers.ts';
+import { createVeth, noVeth } from '../../src/host/veth.fixture.ts';
+import { SimPort } from '../../src/sim/sim_port.ts';
+import { Wire } from '../../src/sim/wire.ts';
+import { World } from '../../src/sim/world.ts';
+import { createArena } from '../../src/skb/arena.ts';
+import { type PortRig, portCases } from './port_cases.ts';
+
+const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+/** A broadcast frame of an experimental EtherType. */
+function plainFrame(seed: number, len: number): Uint8Array {
+  const frame = Uint8Array.from({ length: len }, (_, i) => seed * 29 + i * 3);
+  frame.fill(0xff, 0, 6);
+  frame.set([2, 0, 0, 0, 0, 9, 0x88, 0xb5], 6);
+  return frame;
+}
+
+function simRig(): PortRig {
+  const world = new World({ seed: 1 });
+  const wire = new Wire(world);
+  const port = new SimPort(world, { name: 'sim:0', mac: Uint8Array.of(2, 0, 0, 0, 0, 1), wire });
+  let heard: Uint8Array[] = [];
+  const peer = { receive: (bytes: Uint8Array, len: number) => void heard.push(bytes.slice(0, len)) };
+  wire.attach(peer);
+  return {
+    port,
+    memory: createArena(512),
+    frame: plainFrame,
+    inject: (bytes) => wire.transmit(peer, bytes, 0, bytes.length),
+    sent() {
+      const all = heard;
+      heard = [];
+      return all;
+    },
+    async settle() {
+      world.runFor(10e6);
+    },
+    close() {},
+  };
+}
+
+/** The other end is a packet port too: what one test holds against the other is checked with other programs in test/netns. */
+function packetRig(): PortRig {
+  const veth = createVeth();
+  const executive = new HostExecutive();
+  const options = { blocks: 16, blockSize: 32 << 10 };
+  const memory = createHostArena({ slots: 512, reserveBytes: 4 << 20 });
+  const peer = openPort(veth.b, executive, options);
+  const peerMemory = createHostArena({ slots: 64, reserveBytes: 4 << 20 });
+  peer.open(peerMemory, () => {});
+  const batch = new FrameBatch(64);
+  return {
+    port: openPort(veth.a, executive, options),
+    memory,
+    frame: plainFrame,
+    inject(bytes) {
+      peerMemory.bytes.set(bytes, 64);
+      batch.offset[0] = 64;
+      batch.len[0] = bytes.length;
+      batch.vlanTci[0] = -1;
+      peer.txBurst(0, batch, 1);
+      peer.txReap(0, batch);
+    },
+    sent() {
+      const heard: Uint8Array[] = [];
+      for (let n = peer.rxBurst(0, batch, 64); n > 0; n = peer.rxBurst(0, batch, 64)) {
+        for (let i = 0; i < n; i++) {
+          heard.push(peerMemory.bytes.slice(batch.offset[i], batch.offset[i]! + batch.len[i]!));
+          peerMemory.release(batch.buf[i]!);
+        }
+      }
+      return heard;
+    },
+    settle: () => pause(12),
+    close() {
+      peer.close();
+      veth.remove();
+    },
+  };
+}
+
+const HEADERS = 42;
+
+/** The other end is Node's own datagram socket; frames are compared by what it can see of them, the payload. */
+async function udpRig(): Promise<PortRig> {
+  const executive = new HostExecutive();
+  const memory = createHostArena({ slots: 512, reserveBytes: 0 });
+  const probe = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(probe, 'listening');
+  const number = probe.address().port;
+  probe.close();
+  await once(probe, 'close');
+  const port = openPort(`udp:127.0.0.1:${number}`, executive);
+  const peer = createSocket('udp4').bind(0, '127.0.0.1');
+  await once(peer, 'listening');
+  let heard: Uint8Array[] = [];
+  peer.on('message', (payload) => heard.push(Buffer.concat([Buffer.alloc(HEADERS), payload])));
+  const peerPort = peer.address().port;
+  return {
+    port,
+    memory,
+    frame(seed, len) {
+      const frame = Uint8Array.from({ length: len }, (_, i) => seed * 29 + i * 3);
+      const view = new DataView(frame.buffer);
+      const address = new DataView(Uint8Array.of(127, 0, 0, 1).buffer);
+      const ends = { source: address, sourceAt: 0, sourcePort: number, dest: address, destAt: 0, destPort: peerPort };
+      writeIpv4Headers(view, HEADERS, len - HEADERS, ends, seed, port.caps.mac);
+      return frame;
+    },
+    inject: (bytes) => peer.send(bytes.subarray(HEADERS), number, '127.0.0.1'),
+    sent() {
+      const all = heard;
+      heard = [];
+      return all;
+    },
+    same: (here, there) => Buffer.compare(here.subarray(HEADERS), there.subarray(HEADERS)) === 0,
+    settle: () => pause(8),
+    close() {
+      peer.close();
+    },
+  };
+}
+
+portCases('sim port', simRig);
+portCases('udp port', udpRig);
+describe.skipIf(noVeth !== null)(noVeth === null ? 'on a veth pair' : `packet port (skip: ${noVeth})`, () => {
+  portCases('packet port', packetRig);
+});
