@@ -63,11 +63,13 @@ describe('collector', () => {
 
   it('says what to do when the page is not built, and when the port is taken', async () => {
     await expect(createCollector({ pageDir: '/nonexistent' }).startHttp(0)).rejects.toMatchObject({
-      code: 'PAGE_NOT_BUILT',
+      code: 'ERR_NETPOLL_PAGE_NOT_BUILT',
       message: expect.stringContaining('npm run build'),
     });
     const taken = Number(new URL(url).port);
-    await expect(createCollector({ pageDir: dir }).startHttp(taken)).rejects.toMatchObject({ code: 'HTTP_LISTEN' });
+    await expect(createCollector({ pageDir: dir }).startHttp(taken)).rejects.toMatchObject({
+      code: 'ERR_NETPOLL_HTTP_LISTEN',
+    });
   });
 });
 

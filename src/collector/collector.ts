@@ -41,7 +41,7 @@ export interface Collector {
   flush(nowUs: number): void;
   /** Adds a listener; returns the function that removes it. */
   onMessage(listener: MessageListener): () => void;
-  /** Serves the page and its API; resolves to its URL. Port 0: any free one. Throws SetupError (PAGE_NOT_BUILT, HTTP_LISTEN). */
+  /** Serves the page and its API; resolves to its URL. Port 0: any free one. Throws SetupError: ERR_NETPOLL_PAGE_NOT_BUILT, ERR_NETPOLL_HTTP_LISTEN. */
   startHttp(port: number): Promise<string>;
   /** Ends the page's connections. Messages that wait are not given out: call `flush` before. */
   close(): Promise<void>;

@@ -51,7 +51,7 @@ const HEADERS: Readonly<Record<string, string>> = {
   'Cross-Origin-Resource-Policy': 'same-origin',
 };
 
-/** Starts serving. Throws SetupError: PAGE_NOT_BUILT, HTTP_LISTEN (the address is taken or not ours). */
+/** Starts serving. Throws SetupError: ERR_NETPOLL_PAGE_NOT_BUILT, ERR_NETPOLL_HTTP_LISTEN (the address is taken or not ours). */
 export async function startHttp(options: HttpOptions): Promise<HttpServer> {
   const bell = new TailBell();
   const app = routes(options, bell);
@@ -76,7 +76,9 @@ function listen(server: Server, { address, port }: HttpOptions): Promise<void> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause: NodeJS.ErrnoException) => {
       const why = cause.code === 'EADDRINUSE' ? 'the port is in use' : cause.message;
-      reject(new SetupError('HTTP_LISTEN', `cannot serve the page on ${address}:${port}: ${why}`, { cause }));
+      reject(
+        new SetupError('ERR_NETPOLL_HTTP_LISTEN', `cannot serve the page on ${address}:${port}: ${why}`, { cause }),
+      );
     });
     server.listen(port, address, () => resolve());
   });

@@ -34,11 +34,11 @@ function pageFolder(): string {
   return existsSync(join(compiled, 'index.html')) ? compiled : fromSource;
 }
 
-/** All files of the page by path (`/`, `/assets/...`). Throws SetupError PAGE_NOT_BUILT where there is no page. */
+/** All files of the page by path (`/`, `/assets/...`). Throws SetupError ERR_NETPOLL_PAGE_NOT_BUILT where there is no page. */
 export function loadPage(folder = pageFolder()): ReadonlyMap<string, PageFile> {
   if (!existsSync(join(folder, 'index.html'))) {
     throw new SetupError(
-      'PAGE_NOT_BUILT',
+      'ERR_NETPOLL_PAGE_NOT_BUILT',
       `the web page is not built: no index.html in ${folder}; run \`npm run build\``,
     );
   }

@@ -11,24 +11,37 @@ export const SEEN_US = 5_000_000;
 
 export class SeenRecords {
   readonly #max: number;
-  /** Key to time, oldest first. */
-  readonly #seen = new Map<string, number>();
+  readonly #seen = new Set<string>();
+  /** Keys and their times, oldest at `#first`: a ring that grows up to `#max`. (A Map's own order is slow to eat up.) */
+  readonly #keys: string[] = [];
+  readonly #times: number[] = [];
+  #first = 0;
+  #count = 0;
 
   constructor(max: number) {
-    this.#max = max;
+    this.#max = Math.max(1, max);
   }
 
   /** True if this record (header, and body `bytes[start..]`) came within the last 5 s; else it is remembered. */
   isCopy(head: ExtendedHeader, bytes: Uint8Array, start: number, nowUs: number): boolean {
-    for (const [old, atUs] of this.#seen) {
-      if (nowUs - atUs < SEEN_US && this.#seen.size < this.#max) break;
-      this.#seen.delete(old);
-    }
+    while (this.#count > 0 && nowUs - this.#times[this.#first]! >= SEEN_US) this.#forgetFirst();
     const prio = head.facility * 8 + head.level;
     const key = `${head.seq} ${head.usec} ${prio}${head.flag}${bytes.length - start} ${bodyHash(bytes, start)}`;
     if (this.#seen.has(key)) return true;
-    this.#seen.set(key, nowUs);
+    if (this.#count === this.#max) this.#forgetFirst();
+    const at = (this.#first + this.#count) % this.#max;
+    this.#seen.add(key);
+    this.#keys[at] = key;
+    this.#times[at] = nowUs;
+    this.#count++;
     return false;
+  }
+
+  #forgetFirst(): void {
+    this.#seen.delete(this.#keys[this.#first]!);
+    this.#keys[this.#first] = '';
+    this.#first = (this.#first + 1) % this.#max;
+    this.#count--;
   }
 }
 

@@ -23,10 +23,12 @@ function hexValue(byte: number): number {
 }
 
 /**
- * Copies `bytes[start, end)` with each `\xNN` made one byte. A backslash that starts no escape stays as it is: a cut
- * datagram must not lose its last bytes.
+ * `bytes[start, end)` with each `\xNN` made one byte: a copy, or where there is no backslash a view of the same memory.
+ * A backslash that starts no escape stays as it is: a cut datagram must not lose its last bytes.
  */
 export function unescapeBytes(bytes: Uint8Array, start: number, end: number): Uint8Array {
+  const raw = bytes.subarray(start, end);
+  if (!raw.includes(BACKSLASH)) return raw;
   const out = new Uint8Array(end - start);
   let n = 0;
   for (let i = start; i < end; i++) {
