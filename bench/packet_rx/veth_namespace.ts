@@ -1,0 +1,52 @@
+/**
+ * A network namespace of this process's own with a veth pair in it, for a flood that nobody else hears.
+ *
+ *     namespace npbr<pid>:   flood0 --------- rx0        no IP address, no ARP, no multicast chatter
+ */
+import { execFileSync } from 'node:child_process';
+
+export const SEND_SIDE = 'flood0';
+export const RECEIVE_SIDE = 'rx0';
+/** Locally administered hardware addresses of the two sides. */
+export const SEND_MAC = '02:00:00:00:00:02';
+export const RECEIVE_MAC = '02:00:00:00:00:01';
+
+export interface VethNamespace {
+  readonly name: string;
+  /**
+   * Command line that runs `command` in the namespace on processor `cpu`, before what else this machine does (in a session
+   * of its own; priorities count within one). Each step is an exec, so the pid is the command's.
+   */
+  inside(cpu: number, command: readonly string[]): [file: string, args: string[]];
+  /** Takes the pair with it. */
+  remove(): void;
+}
+
+/** Throws what `ip` said where it failed. */
+export function createVethNamespace(): VethNamespace {
+  const name = `npbr${process.pid}`;
+  ip('netns', 'add', name);
+  try {
+    const sendSide = ['link', 'add', SEND_SIDE, 'address', SEND_MAC, 'type', 'veth'];
+    ip('-n', name, ...sendSide, 'peer', 'name', RECEIVE_SIDE, 'address', RECEIVE_MAC);
+    for (const side of [SEND_SIDE, RECEIVE_SIDE]) {
+      ip('-n', name, 'link', 'set', side, 'addrgenmode', 'none', 'arp', 'off', 'multicast', 'off');
+      ip('-n', name, 'link', 'set', side, 'up');
+    }
+  } catch (error) {
+    ip('netns', 'del', name);
+    throw error;
+  }
+  return {
+    name,
+    inside: (cpu, command) => [
+      'ip',
+      ['netns', 'exec', name, 'nice', '-n', '-19', 'taskset', '-c', String(cpu), ...command],
+    ],
+    remove: () => ip('netns', 'del', name),
+  };
+}
+
+function ip(...args: string[]): void {
+  execFileSync('ip', args, { stdio: ['ignore', 'ignore', 'pipe'] });
+}
