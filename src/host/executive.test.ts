@@ -123,6 +123,28 @@ describe('HostExecutive', () => {
     expect(executive.now() - begin).toBeGreaterThan(2.9e6);
   });
 
+  it('reports what an interrupt handler throws as an uncaught exception, and works on', async () => {
+    const executive = new HostExecutive();
+    const { fd, poke } = socket();
+    let fired = 0;
+    const watch = watched(executive, fd, () => {
+      if (fired++ === 0) throw new Error('a bug in a handler');
+    });
+    const before = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    const seen: string[] = [];
+    process.on('uncaughtException', (error) => seen.push(error.message));
+    watch.arm(true);
+    poke();
+    for (let i = 0; i < 50 && seen.length === 0; i++) await pause(10);
+    watch.arm(true);
+    await pause(10);
+    process.removeAllListeners('uncaughtException');
+    for (const listener of before) process.on('uncaughtException', listener);
+    expect(seen).toEqual(['a bug in a handler']);
+    expect(fired).toBe(2);
+  });
+
   it('takes no thread, however many descriptors are watched, and leaves the pool to the application', async () => {
     await new Promise((resolve) => stat('/', resolve));
     const threads = () => readdirSync('/proc/self/task').length;

@@ -283,15 +283,40 @@ describe.skipIf(noVeth !== null)(`packet port${noVeth === null ? '' : ` (skip: $
     close();
   });
 
-  it('sees the link of the interface go and come back', () => {
+  it('sees the link go and come back, and takes no frame while there is none', () => {
     const { a, close } = ports();
+    const sender = new Sender(memory, a);
     expect(a.link()).toBe(true);
     ip('link', 'set', veth.b, 'down');
     expect(a.link()).toBe(false);
+    expect(sender.send(1, 2, () => 60)).toBe(0);
+    expect(a.counters.get('tx_busy')).toBe(1);
+    expect(a.counters.get('tx_errors')).toBe(0);
     ip('link', 'set', veth.b, 'up');
     expect(a.link()).toBe(true);
+    expect(sender.send(1, 2, () => 60)).toBe(2);
     close();
     expect(a.link()).toBe(false);
+  });
+
+  it('goes on receiving after its own interface was down, without a storm of interrupts', async () => {
+    let interrupts = 0;
+    const { a, b, close } = ports({}, () => {
+      interrupts++;
+      b.irqEnable(0, true);
+    });
+    b.irqEnable(0, true);
+    ip('link', 'set', veth.b, 'down');
+    await pause(30);
+    ip('link', 'set', veth.b, 'up');
+    await pause(30);
+    expect(interrupts).toBeLessThan(5);
+    interrupts = 0;
+    new Sender(memory, a).send(3, 1, () => 60);
+    await pause(30);
+    expect(interrupts).toBe(1);
+    expect(await receive(b, 1, (out, i) => memory.release(out.buf[i]!))).toBe(1);
+    close();
   });
 
   it('leaves no descriptor and no mapping behind after a hundred openings', async () => {

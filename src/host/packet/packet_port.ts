@@ -31,6 +31,7 @@ import {
 import { libc } from '../sys/libc.ts';
 import { PAGE_SIZE } from '../sys/mmap.ts';
 import { EdgePoll } from '../sys/poll.ts';
+import { takeSocketError } from '../sys/socket.ts';
 import type { SockFilter } from './bpf_filter.ts';
 import { openRxSocket, openTxSocket, takeKernelDrops } from './packet_sockets.ts';
 import { GRANULE, RxRing } from './rx_ring.ts';
@@ -226,6 +227,8 @@ export class PacketPort implements Port {
     const open = this.#open;
     if (open === undefined) return;
     open.armed = false;
+    // No frame: the interface went down, which stays pending as an error of the socket until it is asked for.
+    if (!open.ring.ready()) takeSocketError(open.rxFd);
     irq(0);
   }
 

@@ -24,6 +24,7 @@ export const SOL_SOCKET = 1;
 export const SOL_IPV6 = 41;
 export const SOL_PACKET = 263;
 
+export const SO_ERROR = 4;
 export const SO_BROADCAST = 6;
 export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
@@ -77,6 +78,13 @@ export function getOption(fd: number, level: number, name: number, value: Uint8A
 export function socketDrops(fd: number): number {
   const info = Buffer.alloc(4 * 9);
   return getOption(fd, SOL_SOCKET, SO_MEMINFO, info) === info.length ? info.readUInt32LE(4 * SK_MEMINFO_DROPS) : -1;
+}
+
+/** The error that is pending on a socket, which is none afterwards; 0: none was. */
+export function takeSocketError(fd: number): number {
+  const error = Buffer.alloc(4);
+  getOption(fd, SOL_SOCKET, SO_ERROR, error);
+  return error.readInt32LE(0);
 }
 
 /** A non-blocking socket which children do not inherit. Throws systemError with `hint`. */
