@@ -110,6 +110,7 @@ export class SkbPool {
     skb.tstampUs = 0;
     skb.users = 1;
     skb.cloned = false;
+    skb.netpollSeen = false;
     skb.destructor = null;
     return skb;
   }

@@ -75,6 +75,8 @@ export class SkBuff {
   /** References to this object. */
   users = 0;
   cloned = false;
+  /** Netpoll has looked at this frame on its way to the backlog and left it: it is not asked again. */
+  netpollSeen = false;
   /** Runs when the last reference goes; used to account for memory. */
   destructor: ((skb: SkBuff) => void) | null = null;
   next: SkBuff | null = null;

@@ -47,7 +47,10 @@ function backlogNapi(net: Net, softnet: Softnet, queue: SkbQueue): NapiStruct {
 /** Takes the frame in any context. NET_RX_DROP: the device is down or the queue is full; the frame is freed. (`netif_rx`) */
 function netifRx(softnet: Softnet, napi: NapiStruct, queue: SkbQueue, skb: SkBuff): number {
   const dev = devOf(skb);
-  if (dev.rxTrap !== null && dev.rxTrap(skb)) return NET_RX_SUCCESS;
+  if (dev.rxTrap !== null) {
+    if (dev.rxTrap(skb)) return NET_RX_SUCCESS;
+    skb.netpollSeen = true;
+  }
   if (!netifRunning(dev)) {
     dev.stats.add(STAT_RX_DROPPED);
     skb.pool.kfree(skb, DropReason.DEV_READY);

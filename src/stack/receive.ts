@@ -2,7 +2,7 @@
 /**
  * netif_receive_skb: the way up, after the driver.
  *
- *  1. netpoll's trap may take the frame
+ *  1. netpoll's trap may take the frame, unless it has seen it on its way to the backlog
  *  2. every tap gets a clone
  *  3. the device's rx handler (bond, bridge) may take it, or give it back on another device: another round
  *  4. the handler of its protocol gets it; nobody wants it: dropped, UNHANDLED_PROTO
@@ -26,7 +26,8 @@ export function netifReceiveSkb(net: Net, types: PacketTypes, skb: SkBuff): numb
   let exact = false;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const dev = devOf(skb);
-    if (dev.rxTrap !== null && dev.rxTrap(skb)) return NET_RX_SUCCESS;
+    if (dev.rxTrap !== null && !skb.netpollSeen && dev.rxTrap(skb)) return NET_RX_SUCCESS;
+    skb.netpollSeen = false;
     for (let i = 0; i < types.taps.length; i++) {
       const copy = skb.pool.clone(skb);
       if (copy !== null) types.taps[i]!(copy);
