@@ -29,6 +29,8 @@ export function textOutput(color = pc.isColorSupported): TextOutput {
   return (message, block) => {
     const time = message.received.slice(11, 23);
     const style = byLevel[message.level ?? 6] ?? String;
+    // A warning's colour is for its level only: a report has dozens of such lines.
+    const textStyle = message.level === 4 ? String : style;
     const inPanic = block !== null && block.kind !== 'warning';
     const bar = inPanic ? paint.red('┃') : ' ';
     const host = printableText(message.host).padEnd(15);
@@ -36,7 +38,9 @@ export function textOutput(color = pc.isColorSupported): TextOutput {
     const stamp = message.usec === null ? '' : `${paint.dim(bootTime(message.usec))} `;
     const isTitle = block !== null && block.title === message.text && inPanic;
     const lines = printableText(message.text, true).split('\n');
-    const painted = lines.map((line) => (isTitle ? paint.inverse(paint.red(paint.bold(` ${line} `))) : style(line)));
+    const painted = lines.map((line) =>
+      isTitle ? paint.inverse(paint.red(paint.bold(` ${line} `))) : textStyle(line),
+    );
     return `${paint.dim(time)} ${bar} ${paint.cyan(host)} ${level} ${stamp}${painted.join(`\n${' '.repeat(13)}${bar} `)}\n`;
   };
 }

@@ -24,6 +24,17 @@ describe('store', () => {
     expect(store.tail(25, 100).entries).toEqual([]);
   });
 
+  it('keeps fewer messages when they are long', () => {
+    const counters = newCollectorCounters();
+    const store = new Store(100, counters, 1000);
+    const { messages } = feedArrivals(Array.from({ length: 30 }, (_, i) => [i, `6,${i},${i},-;${'x'.repeat(99)}\n`]));
+    for (const message of messages) store.append(message, null);
+    expect([store.firstId, store.lastId]).toEqual([21, 30]);
+    expect(ids(store, { limit: 100 }).length).toBe(10);
+    expect(store.query({ since: 0, limit: 1 }).missed).toBe(20);
+    expect(counters.get('store_evicted')).toBe(20);
+  });
+
   it('is empty before the first message', () => {
     expect(filled(10, 0).query({ limit: 5 })).toEqual({ entries: [], missed: 0, lastId: 0 });
   });

@@ -46,6 +46,8 @@ export interface HostSummary {
   panics: number;
 }
 
+/** Characters of text and dictionaries kept, whatever the number of messages: about 256 MiB. */
+const CHARS_MAX = 128 * 1024 * 1024;
 const HOSTS_MAX = 4096;
 const BLOCKS_MAX = 500;
 
@@ -54,10 +56,14 @@ export class Store {
   readonly #counters: CollectorCounters;
   readonly #hosts = new Map<string, HostSummary>();
   readonly #blocks = new Map<number, Block>();
+  readonly #charsMax: number;
+  #chars = 0;
+  #firstId = 1;
   #lastId = 0;
 
-  /** `size`: messages kept. */
-  constructor(size: number, counters: CollectorCounters) {
+  /** `size`: messages kept at most; `charsMax`: their characters. */
+  constructor(size: number, counters: CollectorCounters, charsMax = CHARS_MAX) {
+    this.#charsMax = charsMax;
     this.#ring = new Array<Entry | undefined>(Math.max(1, size));
     this.#counters = counters;
   }
@@ -69,17 +75,27 @@ export class Store {
 
   /** Id of the oldest message kept. */
   get firstId(): number {
-    return Math.max(1, this.#lastId - this.#ring.length + 1);
+    return this.#firstId;
   }
 
-  /** Adds a message; the oldest goes when the ring is full. */
+  /** Adds a message; the oldest go when the ring is full, or too many characters are in it. */
   append(message: Message, block: Block | null): Entry {
-    if (this.#lastId >= this.#ring.length) this.#counters.count('store_evicted');
+    this.#chars += charsOf(message);
+    const full = (): boolean => this.#lastId - this.#firstId + 1 >= this.#ring.length || this.#chars > this.#charsMax;
+    while (this.#firstId <= this.#lastId && full()) this.#evict();
     const entry: Entry = { id: ++this.#lastId, block: block?.id ?? null, ...message };
     this.#ring[entry.id % this.#ring.length] = entry;
     if (block !== null && !this.#blocks.has(block.id)) this.#addBlock(block);
     this.#countHost(message);
     return entry;
+  }
+
+  #evict(): void {
+    const slot = this.#firstId++ % this.#ring.length;
+    const oldest = this.#ring[slot];
+    if (oldest !== undefined) this.#chars -= charsOf(oldest);
+    this.#ring[slot] = undefined;
+    this.#counters.count('store_evicted');
   }
 
   #addBlock(block: Block): void {
@@ -148,6 +164,12 @@ export class Store {
   block(id: number): Block | null {
     return this.#blocks.get(id) ?? null;
   }
+}
+
+function charsOf(message: Message): number {
+  let chars = message.text.length;
+  for (const [key, value] of Object.entries(message.dict)) chars += key.length + value.length;
+  return chars;
 }
 
 function matches(entry: Entry, query: Query, text: string | undefined): boolean {

@@ -5,6 +5,8 @@ import { App } from './app.tsx';
 import { start } from './feed.ts';
 import './style.css';
 import './log.css';
+import './report.css';
+import './narrow.css';
 
 render(<App />, document.getElementById('app')!);
 start();
