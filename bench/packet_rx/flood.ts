@@ -17,7 +17,7 @@ import { fold } from '../../src/wire/checksum.ts';
 import { ETH_HLEN, ETH_P_IP, writeEth } from '../../src/wire/eth.ts';
 import { IPPROTO_UDP, IPV4_HLEN, writeIpv4 } from '../../src/wire/ipv4.ts';
 import { UDP_HLEN, udpChecksum, writeUdp } from '../../src/wire/udp.ts';
-import { LINE_LEN, PORT, SEQ_AT, SEQ_DIGITS } from './line.ts';
+import { LINE_LEN, PORT, SENDER, SEQ_AT, SEQ_DIGITS, STATION } from './line.ts';
 
 const BATCH = 64;
 const STRIDE = 256;
@@ -75,7 +75,7 @@ function prepare(): number {
   const text = `6,${'0'.repeat(SEQ_DIGITS)},81522443,-;veth: link becomes ready, queue 0 `.padEnd(LINE_LEN - 1, 'x');
   for (let i = 0; i < BATCH; i++) {
     const frame = i * STRIDE;
-    writeEth(view, frame, Uint8Array.of(2, 0, 0, 0, 0, 1), Uint8Array.of(2, 0, 0, 0, 0, 2), ETH_P_IP);
+    writeEth(view, frame, STATION, SENDER, ETH_P_IP);
     bytes.write(`${text}\n`, frame + PAYLOAD, 'latin1');
     writeIpv4(view, frame + ETH_HLEN, 1, IPPROTO_UDP, 0x0a000002, 0x0a000001, UDP_HLEN + LINE_LEN);
     writeUdp(view, frame + ETH_HLEN, 4, frame + UDP, 6665, PORT, LINE_LEN);

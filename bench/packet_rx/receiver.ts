@@ -11,7 +11,7 @@ import { createHostMachine } from '../../src/host/host_machine.ts';
 import { Inet } from '../../src/inet/inet.ts';
 import { udpBind } from '../../src/inet/udp.ts';
 import type { SkBuff } from '../../src/skb/sk_buff.ts';
-import { PORT, SEQ_AT, SEQ_DIGITS } from './line.ts';
+import { PORT, SEQ_AT, SEQ_DIGITS, STATION } from './line.ts';
 
 /** What the receiver counted itself. */
 export interface ReceiverReport {
@@ -30,6 +30,7 @@ export interface ReceiverReport {
 const [name = ''] = process.argv.slice(2);
 const host = createHostMachine();
 const dev = host.openDevice(`packet:${name}`);
+dev.devAddr.set(STATION);
 let received = 0;
 let last = -1;
 let disordered = 0;

@@ -12,7 +12,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { ReceiverReport } from './receiver.ts';
 import { RECEIVE_SIDE, SEND_SIDE, type VethNamespace } from './veth_namespace.ts';
@@ -137,6 +137,7 @@ interface Running {
 function start(lab: VethNamespace, cpu: number, command: readonly string[]): Running {
   const [file, args] = lab.inside(cpu, command);
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  prefer(child);
   const output: Output = { stdout: '', stderr: '' };
   child.stdout.on('data', (text) => {
     output.stdout += text;
@@ -145,6 +146,15 @@ function start(lab: VethNamespace, cpu: number, command: readonly string[]): Run
     output.stderr += text;
   });
   return { child, output, what: command.join(' '), closed: once(child, 'close') };
+}
+
+/** Before what else the machine does: the child leads a session, whose group has a priority of its own. */
+function prefer({ pid }: ChildProcess): void {
+  try {
+    writeFileSync(`/proc/${pid}/autogroup`, '-10');
+  } catch {
+    // A kernel without such groups.
+  }
 }
 
 async function said(running: Running, enough: (output: Output) => boolean): Promise<void> {

@@ -7,16 +7,10 @@ import { execFileSync } from 'node:child_process';
 
 export const SEND_SIDE = 'flood0';
 export const RECEIVE_SIDE = 'rx0';
-/** Locally administered hardware addresses of the two sides. */
-export const SEND_MAC = '02:00:00:00:00:02';
-export const RECEIVE_MAC = '02:00:00:00:00:01';
 
 export interface VethNamespace {
   readonly name: string;
-  /**
-   * Command line that runs `command` in the namespace on processor `cpu`, before what else this machine does (in a session
-   * of its own; priorities count within one). Each step is an exec, so the pid is the command's.
-   */
+  /** Command line that runs `command` in the namespace on processor `cpu`. Each step is an exec: the pid is the command's. */
   inside(cpu: number, command: readonly string[]): [file: string, args: string[]];
   /** Takes the pair with it. */
   remove(): void;
@@ -27,8 +21,7 @@ export function createVethNamespace(): VethNamespace {
   const name = `npbr${process.pid}`;
   ip('netns', 'add', name);
   try {
-    const sendSide = ['link', 'add', SEND_SIDE, 'address', SEND_MAC, 'type', 'veth'];
-    ip('-n', name, ...sendSide, 'peer', 'name', RECEIVE_SIDE, 'address', RECEIVE_MAC);
+    ip('-n', name, 'link', 'add', SEND_SIDE, 'type', 'veth', 'peer', 'name', RECEIVE_SIDE);
     for (const side of [SEND_SIDE, RECEIVE_SIDE]) {
       ip('-n', name, 'link', 'set', side, 'addrgenmode', 'none', 'arp', 'off', 'multicast', 'off');
       ip('-n', name, 'link', 'set', side, 'up');
@@ -39,10 +32,7 @@ export function createVethNamespace(): VethNamespace {
   }
   return {
     name,
-    inside: (cpu, command) => [
-      'ip',
-      ['netns', 'exec', name, 'nice', '-n', '-19', 'taskset', '-c', String(cpu), ...command],
-    ],
+    inside: (cpu, command) => ['ip', ['netns', 'exec', name, 'taskset', '-c', String(cpu), ...command]],
     remove: () => ip('netns', 'del', name),
   };
 }
