@@ -27,7 +27,7 @@ const budget = 64;
 const [wayName, rateText, secondsText, bystandersText] = process.argv.slice(2) as [string, string, string, string?];
 const rate = Number(rateText);
 const seconds = Number(secondsText);
-const { watch } = (await import(`./${wayName}.ts`)) as { watch: Way };
+const { watch } = (await import(new URL(`./${wayName}.js`, import.meta.url).href)) as { watch: Way };
 
 function open(): { fd: number; port: number } {
   const fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0) as number;

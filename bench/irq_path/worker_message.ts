@@ -5,7 +5,7 @@ import type { Watch } from './way.ts';
 
 export async function watch(fd: number, onReadable: () => void): Promise<Watch> {
   const words = new Int32Array(new SharedArrayBuffer(8));
-  const worker = new Worker(new URL('./poll_worker.ts', import.meta.url), {
+  const worker = new Worker(new URL('./poll_worker.js', import.meta.url), {
     workerData: { fd, words, bell: 'message' },
   });
   await once(worker, 'message');

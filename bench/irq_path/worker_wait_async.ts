@@ -9,7 +9,7 @@ interface AsyncAtomics {
 
 export async function watch(fd: number, onReadable: () => void): Promise<Watch> {
   const words = new Int32Array(new SharedArrayBuffer(8));
-  const worker = new Worker(new URL('./poll_worker.ts', import.meta.url), {
+  const worker = new Worker(new URL('./poll_worker.js', import.meta.url), {
     workerData: { fd, words, bell: 'waitAsync' },
   });
   await once(worker, 'message');
