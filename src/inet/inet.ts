@@ -35,6 +35,11 @@ export const SNMP_NAMES = [
 ] as const;
 export type SnmpName = (typeof SNMP_NAMES)[number];
 
+/** Name to position in `snmp`: looking a name up costs as much as all other checks of a header. */
+export const Snmp = Object.fromEntries(SNMP_NAMES.map((name, at) => [name, at])) as {
+  readonly [Name in SnmpName]: number;
+};
+
 export interface InetOptions {
   /**
    * Take packets for any address, also those whose frames were for another host: for a reader of captures, where the

@@ -17,7 +17,7 @@ import {
   ipv4TotalLen,
   ipv4Version,
 } from '../wire/ipv4.ts';
-import type { Inet, SnmpName } from './inet.ts';
+import { type Inet, Snmp } from './inet.ts';
 import { udpRcv } from './udp.ts';
 
 export function ipv4Rcv(inet: Inet, skb: SkBuff): number {
@@ -25,28 +25,28 @@ export function ipv4Rcv(inet: Inet, skb: SkBuff): number {
     skb.pool.kfree(skb, DropReason.OTHERHOST);
     return NET_RX_DROP;
   }
-  inet.snmp.count('IpInReceives');
-  if (!pskbMayPull(skb, IPV4_HLEN)) return drop(inet, skb, 'IpInHdrErrors', DropReason.HDR_TRUNC);
+  inet.snmp.add(Snmp.IpInReceives);
+  if (!pskbMayPull(skb, IPV4_HLEN)) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.HDR_TRUNC);
   const { view } = skb.arena;
   const ip = skb.data;
   const hlen = ipv4HeaderLen(view, ip);
-  if (ipv4Version(view, ip) !== 4 || hlen < IPV4_HLEN) return drop(inet, skb, 'IpInHdrErrors', DropReason.IP_INHDR);
-  if (!pskbMayPull(skb, hlen)) return drop(inet, skb, 'IpInHdrErrors', DropReason.HDR_TRUNC);
-  if (checksum(view, ip, hlen) !== 0) return drop(inet, skb, 'IpInHdrErrors', DropReason.IP_CSUM);
+  if (ipv4Version(view, ip) !== 4 || hlen < IPV4_HLEN) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.IP_INHDR);
+  if (!pskbMayPull(skb, hlen)) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.HDR_TRUNC);
+  if (checksum(view, ip, hlen) !== 0) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.IP_CSUM);
   const total = ipv4TotalLen(view, ip);
-  if (total > skb.len) return drop(inet, skb, 'IpInTruncatedPkts', DropReason.PKT_TOO_SMALL);
-  if (total < hlen) return drop(inet, skb, 'IpInHdrErrors', DropReason.IP_INHDR);
+  if (total > skb.len) return drop(inet, skb, Snmp.IpInTruncatedPkts, DropReason.PKT_TOO_SMALL);
+  if (total < hlen) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.IP_INHDR);
   skbTrim(skb, total);
   skb.networkHeader = ip;
-  if (ipv4IsFragment(view, ip)) return drop(inet, skb, 'IpReasmFails', DropReason.IP_FRAGMENT);
-  if (ipv4Protocol(view, ip) !== IPPROTO_UDP) return drop(inet, skb, 'IpInUnknownProtos', DropReason.IP_NOPROTO);
-  inet.snmp.count('IpInDelivers');
+  if (ipv4IsFragment(view, ip)) return drop(inet, skb, Snmp.IpReasmFails, DropReason.IP_FRAGMENT);
+  if (ipv4Protocol(view, ip) !== IPPROTO_UDP) return drop(inet, skb, Snmp.IpInUnknownProtos, DropReason.IP_NOPROTO);
+  inet.snmp.add(Snmp.IpInDelivers);
   skbPull(skb, hlen);
   return udpRcv(inet, skb, 4);
 }
 
-function drop(inet: Inet, skb: SkBuff, counter: SnmpName, reason: number): number {
-  inet.snmp.count(counter);
+function drop(inet: Inet, skb: SkBuff, counter: number, reason: number): number {
+  inet.snmp.add(counter);
   skb.pool.kfree(skb, reason);
   return NET_RX_DROP;
 }

@@ -10,7 +10,7 @@ import { csumUnnecessary } from '../skb/checksum_state.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { pskbMayPull, type SkBuff, skbPull, skbTrim } from '../skb/sk_buff.ts';
 import { UDP_HLEN, udpChecksumOk, udpDestPort, udpLen } from '../wire/udp.ts';
-import type { Inet } from './inet.ts';
+import { type Inet, Snmp } from './inet.ts';
 
 /**
  * Gets one datagram: `skb.data` is the payload's first byte, `skb.len` its length, `skb.transportHeader` the UDP header and
@@ -35,25 +35,25 @@ export function udpRcv(inet: Inet, skb: SkBuff, addressLen: number): number {
   skb.transportHeader = udp;
   const len = pskbMayPull(skb, UDP_HLEN) ? udpLen(view, udp) : 0;
   if (len < UDP_HLEN || len > skb.len) {
-    inet.snmp.count('UdpInErrors');
+    inet.snmp.add(Snmp.UdpInErrors);
     skb.pool.kfree(skb, DropReason.PKT_TOO_SMALL);
     return NET_RX_DROP;
   }
   if (!csumUnnecessary(skb.ipSummed) && !udpChecksumOk(view, skb.networkHeader, addressLen, udp, len)) {
-    inet.snmp.count('UdpInErrors');
-    inet.snmp.count('UdpInCsumErrors');
+    inet.snmp.add(Snmp.UdpInErrors);
+    inet.snmp.add(Snmp.UdpInCsumErrors);
     skb.pool.kfree(skb, DropReason.UDP_CSUM);
     return NET_RX_DROP;
   }
   const socket = inet.udpSockets.get(udpDestPort(view, udp)) ?? inet.udpSockets.get(0);
   if (socket === undefined) {
-    inet.snmp.count('UdpNoPorts');
+    inet.snmp.add(Snmp.UdpNoPorts);
     skb.pool.kfree(skb, DropReason.NO_SOCKET);
     return NET_RX_DROP;
   }
   skbTrim(skb, len);
   skbPull(skb, UDP_HLEN);
-  inet.snmp.count('UdpInDatagrams');
+  inet.snmp.add(Snmp.UdpInDatagrams);
   socket(skb);
   skb.pool.consume(skb);
   return NET_RX_SUCCESS;

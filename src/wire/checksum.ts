@@ -3,21 +3,32 @@
  * The internet checksum (RFC 1071): the ones-complement sum of 16-bit words.
  *
  * sum32() adds big-endian words into a double without folding, so partial sums of headers, pseudo-headers and payload can
- * be added in any order; fold() closes them. 65,535 bytes sum to below 2^32, so nothing is lost.
+ * be added in any order; fold() closes them. 65,535 bytes sum to below 2^31 in either half of the words, so nothing is
+ * lost. Sixteen bytes a step in two sums take a little more than half the time of four bytes in one.
  */
 
 /** Sum of `len` bytes at `o` as big-endian 16-bit words; an odd last byte counts as the high byte. */
 export function sum32(view: DataView, o: number, len: number): number {
-  let sum = 0;
+  let high = 0;
+  let low = 0;
   const even = o + (len & ~1);
   let at = o;
-  for (const four = even - 3; at < four; at += 4) {
-    const word = view.getUint32(at);
-    sum += (word >>> 16) + (word & 0xffff);
+  for (const sixteen = even - 15; at < sixteen; at += 16) {
+    const a = view.getInt32(at);
+    const b = view.getInt32(at + 4);
+    const c = view.getInt32(at + 8);
+    const d = view.getInt32(at + 12);
+    high = (high + (a >>> 16) + (b >>> 16) + (c >>> 16) + (d >>> 16)) | 0;
+    low = (low + (a & 0xffff) + (b & 0xffff) + (c & 0xffff) + (d & 0xffff)) | 0;
   }
-  if (at < even) sum += view.getUint16(at);
-  if ((len & 1) !== 0) sum += view.getUint8(even) << 8;
-  return sum;
+  for (const four = even - 3; at < four; at += 4) {
+    const word = view.getInt32(at);
+    high = (high + (word >>> 16)) | 0;
+    low = (low + (word & 0xffff)) | 0;
+  }
+  if (at < even) low = (low + view.getUint16(at)) | 0;
+  if ((len & 1) !== 0) low = (low + (view.getUint8(even) << 8)) | 0;
+  return high + low;
 }
 
 /** Adds the carries back in and complements: the value for a checksum field, 0 for data that includes a right checksum. */

@@ -47,7 +47,8 @@ import {
   TP_STATUS_VLAN_VALID,
 } from '../sys/packet.ts';
 
-export const GRANULE = 64;
+const GRANULE_SHIFT = 6;
+export const GRANULE = 1 << GRANULE_SHIFT;
 const MAC_ADDRESSES = 12;
 
 export class RxRing {
@@ -57,6 +58,8 @@ export class RxRing {
   readonly #area: RingArea;
   readonly #blockSize: number;
   readonly #blocks: number;
+  /** A handle, counted from the ring's first, shifted by this is a block's number. */
+  readonly #granuleShift: number;
   #block = 0;
   #left = 0;
   #next = 0;
@@ -72,6 +75,7 @@ export class RxRing {
     this.#area = area;
     this.#blockSize = blockSize;
     this.#blocks = area.length / blockSize;
+    this.#granuleShift = Math.log2(blockSize) - GRANULE_SHIFT;
     this.#held = new Int32Array(this.#blocks);
   }
 
@@ -100,7 +104,7 @@ export class RxRing {
   /** The arena's recycle: the last reference to a frame of this ring is gone. */
   recycle(buf: number): void {
     this.outstanding--;
-    this.#drop(Math.floor(((buf - this.#area.firstHandle) * GRANULE) / this.#blockSize));
+    this.#drop((buf - this.#area.firstHandle) >>> this.#granuleShift);
   }
 
   /** Begins to walk the current block, if the kernel has handed it over. Empty blocks go back at once. */
@@ -136,16 +140,16 @@ export class RxRing {
     const status = view.getUint32(at + FRAME_STATUS, true);
     const offset = at + view.getUint16(at + FRAME_MAC, true);
     // Rounded up: the granule's start lies behind the previous frame's last byte.
-    const handle = this.#area.firstHandle + Math.ceil((at - this.#area.offset) / GRANULE);
+    const handle = this.#area.firstHandle + ((at - this.#area.offset + GRANULE - 1) >>> GRANULE_SHIFT);
     out.buf[i] = handle;
     out.offset[i] = offset;
     out.len[i] = kept;
     out.end[i] = offset + kept;
-    out.tstampUs[i] =
-      view.getUint32(at + FRAME_SEC, true) * 1e6 + Math.floor(view.getUint32(at + FRAME_NSEC, true) / 1000);
-    out.csum[i] = CHECKSUM_NONE;
-    if ((status & TP_STATUS_CSUMNOTREADY) !== 0) out.csum[i] = CHECKSUM_PARTIAL;
-    else if ((status & TP_STATUS_CSUM_VALID) !== 0) out.csum[i] = CHECKSUM_UNNECESSARY;
+    out.tstampUs[i] = view.getUint32(at + FRAME_SEC, true) * 1e6 + ((view.getInt32(at + FRAME_NSEC, true) / 1000) | 0);
+    let csum: number = CHECKSUM_NONE;
+    if ((status & TP_STATUS_CSUMNOTREADY) !== 0) csum = CHECKSUM_PARTIAL;
+    else if ((status & TP_STATUS_CSUM_VALID) !== 0) csum = CHECKSUM_UNNECESSARY;
+    out.csum[i] = csum;
     out.vlanTci[i] = -1;
     if ((status & TP_STATUS_VLAN_VALID) !== 0) this.#vlan(out, i, at, status);
     this.#memory.adopt(handle);
