@@ -46,6 +46,11 @@ export class Collector {
     return new Collector(scheme, child);
   }
 
+  /** Wait until it has printed a message that holds `words`. */
+  async prints(words: string): Promise<void> {
+    await this.#child.until(`"${words}"`, () => this.#child.stdout.includes(words), READY_MS);
+  }
+
   /** Wait until it has printed `messages` lines, or has had time enough, then end it and return what it printed. */
   async finish(messages: number): Promise<Collected[]> {
     const enough = () => this.#child.lines.length >= messages;
