@@ -109,17 +109,22 @@ describe('HostExecutive', () => {
     const executive = new HostExecutive();
     const { fd, poke } = socket();
     watched(executive, fd, () => {});
-    let begin = executive.now();
-    executive.spin(5e6);
-    expect(executive.now() - begin).toBeGreaterThan(4.9e6);
-    expect(executive.now() - begin).toBeLessThan(1e9);
+    /** The longest of three: a signal (a child of another test ends) may cut one short. */
+    const longest = (ns: number): number => {
+      const spans = [0, 0, 0].map(() => {
+        const begin = executive.now();
+        executive.spin(ns);
+        return executive.now() - begin;
+      });
+      return Math.max(...spans);
+    };
+    expect(longest(5e6)).toBeGreaterThan(4.9e6);
+    expect(longest(5e6)).toBeLessThan(1e9);
     poke();
-    begin = executive.now();
+    const begin = executive.now();
     executive.spin(10e9);
     expect(executive.now() - begin).toBeLessThan(9e9);
-    begin = executive.now();
-    executive.spin(3e6);
-    expect(executive.now() - begin).toBeGreaterThan(2.9e6);
+    expect(longest(3e6)).toBeGreaterThan(2.9e6);
   });
 
   it('reports what an interrupt handler throws as an uncaught exception, and works on', async () => {

@@ -51,9 +51,11 @@ export class HostExecutive implements Executive {
     this.onTurn();
   };
   readonly #timerFired = (): void => {
-    this.#timer = undefined;
+    const atNs = this.#timerAtNs;
     this.#timerAtNs = Number.POSITIVE_INFINITY;
-    this.onTurn();
+    // The loop's idea of now is cut to milliseconds: its timers may fire up to one early.
+    if (this.now() < atNs) this.requestTurnAt(atNs);
+    else this.onTurn();
   };
 
   now(): number {
@@ -89,8 +91,8 @@ export class HostExecutive implements Executive {
   }
 
   /**
-   * Waits in ppoll() until a watched descriptor becomes readable, or `ns` (plus the thread's timer slack) have passed. One
-   * that was readable before is no news: whoever waits here does not read it now, and the time is slept to its end.
+   * Waits in ppoll() until a watched descriptor becomes readable, or `ns` (plus the thread's timer slack) have passed, or a
+   * signal came. One that was readable before is no news: whoever waits here does not read it now, and the time is slept to its end.
    */
   spin(ns: number): void {
     this.#polls ??= new PollSet();
