@@ -99,7 +99,7 @@ export interface HostArenaOptions {
   /** Slots for frames that are made here; 4096 if absent. */
   readonly slots?: number;
   readonly slotSize?: number;
-  /** Bytes behind the slots for kernel rings; 32 MiB if absent (untouched pages cost nothing). */
+  /** Bytes behind the slots for kernel rings; 128 MiB if absent, eight rings (untouched pages cost nothing). */
   readonly reserveBytes?: number;
 }
 
@@ -107,7 +107,7 @@ export interface HostArenaOptions {
 export function createHostArena(options: HostArenaOptions = {}): HostArena {
   const slots = options.slots ?? 4096;
   const slotSize = options.slotSize ?? 2048;
-  const reserveBytes = options.reserveBytes ?? 32 << 20;
+  const reserveBytes = options.reserveBytes ?? 128 << 20;
   const length = Math.ceil((slots * slotSize + reserveBytes) / PAGE_SIZE + 1) * PAGE_SIZE;
   const { buffer, at } = mapMemory(length);
   return new HostArena(buffer, { slots, slotSize, baseAddress: BigInt(at) });
