@@ -84,6 +84,7 @@ export class UdpReceive {
       writeWord(this.#vector.view, message + MSG_IOV, this.#iovecs.at + i * IOVEC_SIZE);
       this.#vector.view.setUint32(message + MSG_IOVLEN, 1, true);
       writeWord(this.#vector.view, message + MSG_CONTROL, this.#controls.at + i * CONTROL_SIZE);
+      this.#reset(i);
       this.#slots[i] = -1;
     }
   }
@@ -109,13 +110,12 @@ export class UdpReceive {
   /** Receives at most `limit` datagrams as frames out[0..n), each with one reference, which is the caller's. */
   burst(out: FrameBatch, limit: number): number {
     const want = Math.min(limit, RX_BURST, out.size);
-    for (let i = 0; i < want; i++) {
-      this.#vector.view.setUint32(i * MMSGHDR_SIZE + MSG_NAMELEN, SOCKADDR_IN6_SIZE, true);
-      this.#vector.view.setUint32(i * MMSGHDR_SIZE + MSG_CONTROLLEN, CONTROL_SIZE, true);
-    }
     const got = this.#libc.recvmmsg(this.#fd, this.#vector.at, want, MSG_DONTWAIT, 0);
     let n = 0;
-    for (let i = 0; i < got; i++) if (this.#frame(out, n, i)) n++;
+    for (let i = 0; i < got; i++) {
+      if (this.#frame(out, n, i)) n++;
+      this.#reset(i);
+    }
     this.frames += n;
     return n;
   }
@@ -193,6 +193,12 @@ export class UdpReceive {
       for (let k = 0; k < 16; k++) view.setUint8(dest + k, this.#local.view.getUint8(k));
     }
     this.#ends.destAt = dest;
+  }
+
+  /** The kernel has written how long name and control were; tells it again how long they may be. */
+  #reset(i: number): void {
+    this.#vector.view.setUint32(i * MMSGHDR_SIZE + MSG_NAMELEN, SOCKADDR_IN6_SIZE, true);
+    this.#vector.view.setUint32(i * MMSGHDR_SIZE + MSG_CONTROLLEN, CONTROL_SIZE, true);
   }
 
   #place(i: number, slot: number): void {
