@@ -49,9 +49,10 @@ export interface HostMachine {
 /** Boots. Without koffi only ports that need no system calls of their own can be opened (pcap:). Throws SetupError. */
 export function createHostMachine(options: HostMachineOptions = {}): HostMachine {
   const executive = new HostExecutive();
+  const { arena, noKoffi } = createMemory(options);
   const machine = new Machine({
     executive,
-    arena: createMemory(options),
+    arena,
     skbs: options.skbs ?? 65536,
     hostname: hostname(),
     release: release(),
@@ -66,6 +67,7 @@ export function createHostMachine(options: HostMachineOptions = {}): HostMachine
     stack,
     executive,
     openDevice(spec, openOptions = {}) {
+      if (noKoffi !== null && !spec.startsWith('pcap:')) throw noKoffi;
       const port = openPort(spec, executive, openOptions);
       const dev = createNic(net, port, openOptions.name ?? interfaceName(spec));
       dev.addresses.push(...portAddresses(spec, port));
@@ -85,13 +87,13 @@ export function createHostMachine(options: HostMachineOptions = {}): HostMachine
   };
 }
 
-/** Memory that the kernel can write to; ordinary memory where koffi is not installed. */
-function createMemory(options: HostMachineOptions): Arena {
+/** Memory that the kernel can write to; ordinary memory, and why, where koffi is not installed. */
+function createMemory(options: HostMachineOptions): { arena: Arena; noKoffi: SetupError | null } {
   try {
-    return createHostArena(options);
+    return { arena: createHostArena(options), noKoffi: null };
   } catch (error) {
-    if ((error as SetupError).code !== 'ERR_NETPOLL_NO_KOFFI') throw error;
-    return createArena(options.slots ?? 4096, options.slotSize);
+    if (!(error instanceof SetupError) || error.code !== 'ERR_NETPOLL_NO_KOFFI') throw error;
+    return { arena: createArena(options.slots ?? 4096, options.slotSize), noKoffi: error };
   }
 }
 
