@@ -6,6 +6,7 @@
  *                                  -> consumeSkb          done its work
  *
  * The pool also counts every frame that is alive, so a leak is visible as `inUse` after the last one was freed.
+ * The head buffer, the fragments and the chain belong to the shared record (shared_info.ts), and go with its last frame.
  */
 import { assert } from '../base/assert.ts';
 import { Counters } from '../base/counters.ts';
@@ -13,6 +14,7 @@ import { FreeStack } from '../base/free_stack.ts';
 import type { Arena } from './arena.ts';
 import { CHECKSUM_NONE } from './checksum_state.ts';
 import { DROP_REASONS, DropReason, type DropReasonName } from './drop_reason.ts';
+import { MAX_SKB_FRAGS, SharedInfoTable } from './shared_info.ts';
 import { HEADER_UNSET, PACKET_HOST, SkBuff, type SkbDevice } from './sk_buff.ts';
 
 /** Headroom that device allocations leave for whoever pushes headers (`NET_SKB_PAD`). */
@@ -21,6 +23,8 @@ export const NET_SKB_PAD = 64;
 export class SkbPool {
   readonly arena: Arena;
   readonly size: number;
+  /** The frames' shared records. */
+  readonly info: SharedInfoTable;
   /** Frames dropped, by reason. */
   readonly drops: Counters<DropReasonName> = new Counters(DROP_REASONS);
   /** Allocations that failed. */
@@ -31,6 +35,7 @@ export class SkbPool {
   constructor(arena: Arena, size: number) {
     this.arena = arena;
     this.size = size;
+    this.info = new SharedInfoTable(size);
     this.#free = new FreeStack(size);
     for (let id = 0; id < size; id++) this.#objects.push(new SkBuff(this, arena, id));
     this.#free.fill(0, size);
@@ -78,6 +83,14 @@ export class SkbPool {
 
   /** An empty frame around memory [head, end) of `buf`; takes the caller's reference, unless it gives null. (`build_skb`) */
   build(buf: number, head: number, end: number): SkBuff | null {
+    const skb = this.#object(buf, head, end);
+    // Every frame alive has a record, and every record a frame: where there is an object there is a record.
+    if (skb !== null) skb.shinfo = this.info.take();
+    return skb;
+  }
+
+  /** An object without a shared record. */
+  #object(buf: number, head: number, end: number): SkBuff | null {
     const id = this.#free.pop();
     if (id < 0) {
       this.exhausted++;
@@ -98,6 +111,7 @@ export class SkbPool {
     skb.csum = 0;
     skb.csumStart = 0;
     skb.csumOffset = 0;
+    skb.csumLevel = 0;
     skb.macHeader = HEADER_UNSET;
     skb.networkHeader = HEADER_UNSET;
     skb.transportHeader = HEADER_UNSET;
@@ -110,6 +124,7 @@ export class SkbPool {
     skb.tstampUs = 0;
     skb.users = 1;
     skb.cloned = false;
+    skb.nohdr = false;
     skb.netpollSeen = false;
     skb.destructor = null;
     return skb;
@@ -117,33 +132,40 @@ export class SkbPool {
 
   /** A second frame over the same bytes, which are read-only from now on for both. Null: no memory. (`skb_clone`) */
   clone(skb: SkBuff): SkBuff | null {
-    const copy = this.build(skb.buf, skb.head, skb.end);
+    const copy = this.#object(skb.buf, skb.head, skb.end);
     if (copy === null) return null;
-    this.arena.get(skb.buf);
+    copy.shinfo = skb.shinfo;
+    this.info.dataref[skb.shinfo]!++;
+    this.copyHeader(copy, skb);
     copy.data = skb.data;
     copy.tail = skb.tail;
     copy.len = skb.len;
     copy.dataLen = skb.dataLen;
-    copy.dev = skb.dev;
-    copy.protocol = skb.protocol;
-    copy.pktType = skb.pktType;
-    copy.ipSummed = skb.ipSummed;
-    copy.csum = skb.csum;
-    copy.csumStart = skb.csumStart;
-    copy.csumOffset = skb.csumOffset;
-    copy.macHeader = skb.macHeader;
-    copy.networkHeader = skb.networkHeader;
-    copy.transportHeader = skb.transportHeader;
-    copy.skbIif = skb.skbIif;
-    copy.queueMapping = skb.queueMapping;
-    copy.vlanTci = skb.vlanTci;
-    copy.priority = skb.priority;
-    copy.hash = skb.hash;
-    copy.napiId = skb.napiId;
-    copy.tstampUs = skb.tstampUs;
     copy.cloned = true;
     skb.cloned = true;
     return copy;
+  }
+
+  /** Copies what belongs to the frame and not to its memory: device, protocol, marks, header positions. (`__copy_skb_header`) */
+  copyHeader(to: SkBuff, from: SkBuff): void {
+    to.dev = from.dev;
+    to.protocol = from.protocol;
+    to.pktType = from.pktType;
+    to.ipSummed = from.ipSummed;
+    to.csum = from.csum;
+    to.csumStart = from.csumStart;
+    to.csumOffset = from.csumOffset;
+    to.csumLevel = from.csumLevel;
+    to.macHeader = from.macHeader;
+    to.networkHeader = from.networkHeader;
+    to.transportHeader = from.transportHeader;
+    to.skbIif = from.skbIif;
+    to.queueMapping = from.queueMapping;
+    to.vlanTci = from.vlanTci;
+    to.priority = from.priority;
+    to.hash = from.hash;
+    to.napiId = from.napiId;
+    to.tstampUs = from.tstampUs;
   }
 
   /** One more holder of the object. (`skb_get`) */
@@ -171,9 +193,29 @@ export class SkbPool {
       skb.destructor(skb);
       skb.destructor = null;
     }
-    this.arena.release(skb.buf);
+    this.releaseData(skb);
     skb.buf = -1;
+    skb.shinfo = -1;
     skb.dev = null;
     this.#free.push(skb.id);
+  }
+
+  /** Gives up the frame's share of its bytes; the last one frees them. The caller gives the frame other bytes, or none. */
+  releaseData(skb: SkBuff): void {
+    const { info } = this;
+    const s = skb.shinfo;
+    if (skb.nohdr) info.payloadRefs[s]!--;
+    if (--info.dataref[s]! > 0) return;
+    const frags = info.nrFrags[s]!;
+    for (let i = 0; i < frags; i++) this.arena.release(info.fragBuf[s * MAX_SKB_FRAGS + i]!);
+    for (let each = info.fragList(s); each !== null; ) {
+      const next: SkBuff | null = each.next;
+      each.next = null;
+      this.#put(each);
+      each = next;
+    }
+    info.setFragList(s, null);
+    this.arena.release(skb.buf);
+    info.give(s);
   }
 }

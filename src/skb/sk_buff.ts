@@ -44,6 +44,8 @@ export class SkBuff {
   readonly id: number;
   /** Arena handle of the head buffer, -1 while the object is in the pool. */
   buf = -1;
+  /** Its shared record, an index into `pool.info`; -1 while the object is in the pool. */
+  shinfo = -1;
   head = 0;
   data = 0;
   tail = 0;
@@ -60,6 +62,8 @@ export class SkBuff {
   csum = 0;
   csumStart = 0;
   csumOffset = 0;
+  /** UNNECESSARY: how many further checksums the device has verified. */
+  csumLevel = 0;
   macHeader = HEADER_UNSET;
   networkHeader = HEADER_UNSET;
   transportHeader = HEADER_UNSET;
@@ -75,6 +79,8 @@ export class SkBuff {
   /** References to this object. */
   users = 0;
   cloned = false;
+  /** This user of the bytes promised to leave the headers alone. */
+  nohdr = false;
   /** Netpoll has looked at this frame on its way to the backlog and left it: it is not asked again. */
   netpollSeen = false;
   /** Runs when the last reference goes; used to account for memory. */
@@ -178,5 +184,22 @@ export function skbShared(skb: SkBuff): boolean {
 
 /** The bytes are shared with another frame: they may be read, not written. */
 export function skbCloned(skb: SkBuff): boolean {
-  return skb.cloned && skb.arena.refs(skb.buf) !== 1;
+  return skb.cloned && skb.pool.info.dataref[skb.shinfo] !== 1;
+}
+
+/** Another frame may read the headers too: they may not be written. (`skb_header_cloned`) */
+export function skbHeaderCloned(skb: SkBuff): boolean {
+  const { info } = skb.pool;
+  return skb.cloned && info.dataref[skb.shinfo]! - info.payloadRefs[skb.shinfo]! !== 1;
+}
+
+/** From here on this frame's headers are left alone by who sends its payload. (`skb_header_release`) */
+export function skbHeaderRelease(skb: SkBuff): void {
+  skb.nohdr = true;
+  skb.pool.info.payloadRefs[skb.shinfo]!++;
+}
+
+/** The frame stands for several: it is to be cut into pieces of gsoSize. */
+export function skbIsGso(skb: SkBuff): boolean {
+  return skb.pool.info.gsoSize[skb.shinfo] !== 0;
 }
