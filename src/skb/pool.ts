@@ -11,6 +11,7 @@
 import { assert } from '../base/assert.ts';
 import { Counters } from '../base/counters.ts';
 import { FreeStack } from '../base/free_stack.ts';
+import { Flow } from '../wire/flow.ts';
 import type { Arena } from './arena.ts';
 import { CHECKSUM_NONE } from './checksum_state.ts';
 import { DROP_REASONS, DropReason, type DropReasonName } from './drop_reason.ts';
@@ -27,6 +28,8 @@ export class SkbPool {
   readonly info: SharedInfoTable;
   /** Frames dropped, by reason. */
   readonly drops: Counters<DropReasonName> = new Counters(DROP_REASONS);
+  /** Dissects frames for their hash; its key is the machine's own. (get_hash.ts) */
+  flow = new Flow();
   /** Allocations that failed. */
   exhausted = 0;
   readonly #objects: SkBuff[] = [];
@@ -120,6 +123,7 @@ export class SkbPool {
     skb.vlanTci = -1;
     skb.priority = 0;
     skb.hash = 0;
+    skb.l4Hash = false;
     skb.napiId = 0;
     skb.tstampUs = 0;
     skb.users = 1;
@@ -164,6 +168,7 @@ export class SkbPool {
     to.vlanTci = from.vlanTci;
     to.priority = from.priority;
     to.hash = from.hash;
+    to.l4Hash = from.l4Hash;
     to.napiId = from.napiId;
     to.tstampUs = from.tstampUs;
   }

@@ -73,6 +73,8 @@ export class SkBuff {
   vlanTci = -1;
   priority = 0;
   hash = 0;
+  /** The hash covers the ports: it tells connections apart. */
+  l4Hash = false;
   napiId = 0;
   /** Wall-clock arrival in microseconds since 1970, 0 if unknown. */
   tstampUs = 0;
