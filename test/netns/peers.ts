@@ -32,6 +32,8 @@ export async function netcatReceiver(space: Namespace, port: number): Promise<Ch
 
 export interface Recorder {
   readonly file: string;
+  /** Wait until a frame with `words` in it has been written. */
+  holds(words: string): Promise<void>;
   /** Wait for `frames` frames in the file, stop, and say how many there are and how many the kernel had to drop. */
   finish(frames: number): Promise<{ captured: number; dropped: number }>;
 }
@@ -50,6 +52,9 @@ export async function record(
   await child.says(/listening on/);
   return {
     file,
+    holds: async (words) => {
+      await child.until(`"${words}" in ${file}`, () => readFileSync(file).includes(words));
+    },
     finish: async (frames) => {
       await child.until(`${frames} frames in ${file}`, () => framesIn(file) >= frames);
       await child.stop('SIGINT');
