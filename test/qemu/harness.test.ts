@@ -14,13 +14,14 @@ const lacking = lacks({ root: true, tools: [...GUEST_TOOLS, 'tcpdump'], paths: G
 
 describe.skipIf(lacking !== undefined)(titled('a Debian kernel in QEMU, with levels on its console', lacking), () => {
   const folder = scratch('harness');
-  const pcap = join(folder.path, 'nc.pcap');
+  let pcap: string;
   let space: Namespace;
   let guest: Guest;
   let tap: Recorder;
   let words: LastWords;
 
   beforeAll(async () => {
+    pcap = join(folder.path, 'nc.pcap');
     const kernel = await fetchKernel();
     space = await Namespace.make('harness');
     const steps = lastWordsSteps(kernel);
