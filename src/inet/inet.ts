@@ -12,7 +12,7 @@ import type { Stack } from '../stack/net_init.ts';
 import { ETH_P_IP, ETH_P_IPV6 } from '../wire/eth.ts';
 import { ipv4Rcv } from './ipv4.ts';
 import { ipv6Rcv } from './ipv6.ts';
-import type { UdpSocket } from './udp.ts';
+import { UdpTable } from './udp_table.ts';
 
 /** The names of /proc/net/snmp, as nstat prints them. */
 export const SNMP_NAMES = [
@@ -51,8 +51,7 @@ export interface InetOptions {
 export class Inet {
   readonly snmp: Counters<SnmpName> = new Counters(SNMP_NAMES);
   readonly promiscuous: boolean;
-  /** Sockets by local port; port 0 gets every datagram that no other socket wants. */
-  readonly udpSockets = new Map<number, UdpSocket>();
+  readonly udpTable = new UdpTable();
 
   constructor(stack: Stack, options: InetOptions = {}) {
     this.promiscuous = options.promiscuous ?? false;

@@ -20,12 +20,13 @@ export type UdpSocket = (skb: SkBuff) => void;
 
 /** Binds `socket` to a port; 0 gets every datagram that no other socket wants. Throws SetupError `ERR_NETPOLL_PORT_IN_USE`. */
 export function udpBind(inet: Inet, port: number, socket: UdpSocket): void {
-  if (inet.udpSockets.has(port)) throw new SetupError('ERR_NETPOLL_PORT_IN_USE', `UDP port ${port} is bound already`);
-  inet.udpSockets.set(port, socket);
+  if (inet.udpTable.get(port) !== null)
+    throw new SetupError('ERR_NETPOLL_PORT_IN_USE', `UDP port ${port} is bound already`);
+  inet.udpTable.add(port, socket);
 }
 
 export function udpUnbind(inet: Inet, port: number): void {
-  inet.udpSockets.delete(port);
+  inet.udpTable.remove(port);
 }
 
 /** `skb.data` is at the UDP header; `addressLen` is 4 or 16. Consumes the frame. */
@@ -45,8 +46,8 @@ export function udpRcv(inet: Inet, skb: SkBuff, addressLen: number): number {
     skb.pool.kfree(skb, DropReason.UDP_CSUM);
     return NET_RX_DROP;
   }
-  const socket = inet.udpSockets.get(udpDestPort(view, udp)) ?? inet.udpSockets.get(0);
-  if (socket === undefined) {
+  const socket = inet.udpTable.lookup(udpDestPort(view, udp));
+  if (socket === null) {
     inet.snmp.add(Snmp.UdpNoPorts);
     skb.pool.kfree(skb, DropReason.NO_SOCKET);
     return NET_RX_DROP;
