@@ -19,7 +19,7 @@ import { RECEIVE_SIDE, SEND_SIDE, type VethNamespace } from './veth_namespace.ts
 
 const SEND_CPU = 0;
 const RECEIVE_CPU = 1;
-const WARM_SECONDS = 0.3;
+const WARM_SECONDS = 0.5;
 const SETTLE_MS = 20;
 const PATIENCE_MS = 10_000;
 
