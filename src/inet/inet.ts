@@ -12,33 +12,8 @@ import type { Stack } from '../stack/net_init.ts';
 import { ETH_P_IP, ETH_P_IPV6 } from '../wire/eth.ts';
 import { ipv4Rcv } from './ipv4.ts';
 import { ipv6Rcv } from './ipv6.ts';
+import { SNMP_NAMES, type SnmpName } from './snmp.ts';
 import { UdpTable } from './udp_table.ts';
-
-/** The names of /proc/net/snmp, as nstat prints them. */
-export const SNMP_NAMES = [
-  'IpInReceives',
-  'IpInHdrErrors',
-  'IpInAddrErrors',
-  'IpInTruncatedPkts',
-  'IpInUnknownProtos',
-  'IpInDelivers',
-  'IpReasmFails',
-  'Ip6InReceives',
-  'Ip6InHdrErrors',
-  'Ip6InTruncatedPkts',
-  'Ip6InUnknownProtos',
-  'Ip6InDelivers',
-  'UdpInDatagrams',
-  'UdpNoPorts',
-  'UdpInErrors',
-  'UdpInCsumErrors',
-] as const;
-export type SnmpName = (typeof SNMP_NAMES)[number];
-
-/** Name to position in `snmp`: looking a name up costs as much as all other checks of a header. */
-export const Snmp = Object.fromEntries(SNMP_NAMES.map((name, at) => [name, at])) as {
-  readonly [Name in SnmpName]: number;
-};
 
 export interface InetOptions {
   /**

@@ -10,7 +10,8 @@ import { csumUnnecessary } from '../skb/checksum_state.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { pskbMayPull, type SkBuff, skbPull, skbTrim } from '../skb/sk_buff.ts';
 import { UDP_HLEN, udpChecksumOk, udpDestPort, udpLen } from '../wire/udp.ts';
-import { type Inet, Snmp } from './inet.ts';
+import type { Inet } from './inet.ts';
+import { Snmp } from './snmp.ts';
 
 /**
  * Gets one datagram: `skb.data` is the payload's first byte, `skb.len` its length, `skb.transportHeader` the UDP header and

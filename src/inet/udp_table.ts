@@ -4,7 +4,7 @@
  *
  *     slot[port & 255] --> { port, socket, next } --> { ... } --> null
  *
- * A Map answers the same question in four times the time, once a datagram.
+ * Two Maps asked once a frame, here and in stack/packet_type.ts, were a tenth of the way from the driver to a socket.
  */
 import type { UdpSocket } from './udp.ts';
 
