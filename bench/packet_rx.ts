@@ -13,7 +13,7 @@
 import { spawnSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { type Allocation, compare, type Figure, median, type Ratio } from './harness.ts';
-import { type OwnTrial, ownTrial, type Trial, tcpdumpTrial } from './packet_rx/trial.ts';
+import { endTrials, type OwnTrial, ownTrial, type Trial, tcpdumpTrial } from './packet_rx/trial.ts';
 import { createVethNamespace, type VethNamespace } from './packet_rx/veth_namespace.ts';
 
 export const question = 'receive rate of the packet port against tcpdump -w /dev/null on the same veth flood';
@@ -37,6 +37,12 @@ export async function run(): Promise<Figure[]> {
   const reason = whyNot();
   if (reason !== null) return [{ kind: 'unanswered', what: question, reason }];
   const lab = createVethNamespace();
+  const stop = () => {
+    endTrials();
+    lab.remove();
+    process.exit(130);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
   try {
     const rounds: Round[] = [];
     for (let i = -1; i < ROUNDS; i++) {
@@ -45,6 +51,7 @@ export async function run(): Promise<Figure[]> {
     }
     return await figures(rounds);
   } finally {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
     lab.remove();
   }
 }
