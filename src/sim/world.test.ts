@@ -109,4 +109,11 @@ describe('a simulated executive', () => {
     world.runIdle();
     expect(seen).toEqual(['hardware', 'turn at 100']);
   });
+
+  it('panics instead of hanging when time stands still', () => {
+    const world = new World({ seed: 1 });
+    const again = (): void => world.after(0, again);
+    again();
+    expect(() => world.runFor(1)).toThrow(/virtual time stands still at 0 ns/);
+  });
 });
