@@ -6,7 +6,7 @@
  * Nothing happens between events; what runs inside one takes no virtual time, except spin(), which moves the clock by
  * itself and lets the rest of the world happen meanwhile. Two worlds with one seed and one program have one history.
  */
-import { assert } from '../base/assert.ts';
+import { Bug } from '../base/assert.ts';
 import { Prng } from '../base/prng.ts';
 import { EventQueue } from './event_queue.ts';
 
@@ -51,7 +51,8 @@ export class World {
         this.#nowNs = this.#events.nextNs;
         this.#atThisInstant = 0;
       }
-      assert(++this.#atThisInstant <= EVENTS_AN_INSTANT_MAX, `virtual time stands still at ${this.#nowNs} ns`);
+      if (++this.#atThisInstant > EVENTS_AN_INSTANT_MAX)
+        throw new Bug(`virtual time stands still at ${this.#nowNs} ns`);
       this.#events.take()();
       ran++;
     }
