@@ -19,7 +19,7 @@ import { RECEIVE_SIDE, SEND_SIDE, type VethNamespace } from './veth_namespace.ts
 
 const SEND_CPU = 0;
 const RECEIVE_CPU = 1;
-const WARM_SECONDS = 0.3;
+const WARM_SECONDS = 0.5;
 const SETTLE_MS = 20;
 const PATIENCE_MS = 10_000;
 
@@ -118,12 +118,12 @@ async function flood(lab: VethNamespace, seconds: number): Promise<{ sent: numbe
 }
 
 /** When it is quiet: its CPU time, and its `nth` counts. */
-async function read(running: Running, kind: Receiver, nth: number): Promise<Counts & { cpuNs: number }> {
-  const { child, output } = running;
+async function read(receiver: Running, kind: Receiver, nth: number): Promise<Counts & { cpuNs: number }> {
+  const { child, output } = receiver;
   await standstill(child);
   const used = cpuNs(child);
   child.kill(kind.signal);
-  await said(running, () => kind.counts(output).length >= nth);
+  await said(receiver, () => kind.counts(output).length >= nth);
   return { ...kind.counts(output)[nth - 1]!, cpuNs: used };
 }
 
@@ -134,9 +134,18 @@ interface Running {
   readonly closed: Promise<unknown>;
 }
 
+const running = new Set<ChildProcess>();
+
+/** Ends what runs now: the children lead sessions of their own and hear no Ctrl-C. */
+export function endTrials(): void {
+  for (const child of running) child.kill('SIGKILL');
+}
+
 function start(lab: VethNamespace, cpu: number, command: readonly string[]): Running {
   const [file, args] = lab.inside(cpu, command);
   const child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  running.add(child);
+  child.on('close', () => running.delete(child));
   prefer(child);
   const output: Output = { stdout: '', stderr: '' };
   child.stdout.on('data', (text) => {
@@ -157,9 +166,9 @@ function prefer({ pid }: ChildProcess): void {
   }
 }
 
-async function said(running: Running, enough: (output: Output) => boolean): Promise<void> {
-  for (const end = Date.now() + PATIENCE_MS; !enough(running.output); await pause(1)) {
-    if (running.child.exitCode !== null || Date.now() > end) throw failure(running);
+async function said(one: Running, enough: (output: Output) => boolean): Promise<void> {
+  for (const end = Date.now() + PATIENCE_MS; !enough(one.output); await pause(1)) {
+    if (one.child.exitCode !== null || Date.now() > end) throw failure(one);
   }
 }
 

@@ -11,6 +11,7 @@ import { PcapPort } from '../host/pcap/pcap_port.ts';
 import { Inet } from '../inet/inet.ts';
 import { createCollectorConsole } from './collector_console.ts';
 import { DEFAULT_LISTEN, type ListenSpec, parseListenSpec } from './listen_spec.ts';
+import { watchLoss } from './loss_watch.ts';
 import { die, endWithReader, note, onStop } from './terminal.ts';
 
 interface CollectOptions {
@@ -76,11 +77,13 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
     wallUs: onlyCaptures ? null : wallUs,
   });
   const inet = new Inet(host.stack, { promiscuous: captures > 0 });
+  const losses = watchLoss();
   const stop = (): void => {
+    const lost = losses.stop();
     host.close();
     output
       .close()
-      .then(() => summary(host, output.collector.counters.toJSON()))
+      .then(() => summary(host, output.collector.counters.toJSON(), lost))
       .catch(die);
   };
 
@@ -88,6 +91,7 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
   let reading = captures;
   for (const spec of specs) {
     const dev = open(host, spec);
+    losses.add(dev);
     const port = spec.scheme === 'udp' && spec.port === 0 ? Number(nicPort(dev).name.split(':').at(-1)) : spec.port;
     if (!ports.has(port)) receiveInto(output.collector, inet, { port, wallUs, onDatagram: output.onDatagram });
     ports.add(port);
@@ -108,9 +112,10 @@ function open(host: HostMachine, spec: ListenSpec): NetDevice {
 }
 
 /** What was lost, and where, if anything was. */
-function summary(host: HostMachine, counted: Record<string, number>): void {
+function summary(host: HostMachine, counted: Record<string, number>, lost: readonly string[]): void {
   const drops = Object.entries(host.machine.skbs.drops.toJSON()).filter(([name, n]) => n > 0 && name !== 'QUEUE_PURGE');
   const parts = [`${counted.messages ?? 0} messages from ${counted.datagrams ?? 0} datagrams`];
   if (drops.length > 0) parts.push(`not for the collector: ${drops.map(([name, n]) => `${n} ${name}`).join(', ')}`);
+  if (lost.length > 0) parts.push(`lost: ${lost.join(', ')}`);
   note(parts.join('; '));
 }

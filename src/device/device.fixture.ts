@@ -16,7 +16,7 @@ export interface TestNet {
   readonly net: Net;
 }
 
-export function testNet(options: { cpus?: number; hz?: number } = {}): TestNet {
+export function testNet(options: { cpus?: number; hz?: number; skbs?: number } = {}): TestNet {
   const { machine, executive } = testMachine(options);
   return { machine, executive, net: new Net(machine) };
 }

@@ -12,33 +12,8 @@ import type { Stack } from '../stack/net_init.ts';
 import { ETH_P_IP, ETH_P_IPV6 } from '../wire/eth.ts';
 import { ipv4Rcv } from './ipv4.ts';
 import { ipv6Rcv } from './ipv6.ts';
-import type { UdpSocket } from './udp.ts';
-
-/** The names of /proc/net/snmp, as nstat prints them. */
-export const SNMP_NAMES = [
-  'IpInReceives',
-  'IpInHdrErrors',
-  'IpInAddrErrors',
-  'IpInTruncatedPkts',
-  'IpInUnknownProtos',
-  'IpInDelivers',
-  'IpReasmFails',
-  'Ip6InReceives',
-  'Ip6InHdrErrors',
-  'Ip6InTruncatedPkts',
-  'Ip6InUnknownProtos',
-  'Ip6InDelivers',
-  'UdpInDatagrams',
-  'UdpNoPorts',
-  'UdpInErrors',
-  'UdpInCsumErrors',
-] as const;
-export type SnmpName = (typeof SNMP_NAMES)[number];
-
-/** Name to position in `snmp`: looking a name up costs as much as all other checks of a header. */
-export const Snmp = Object.fromEntries(SNMP_NAMES.map((name, at) => [name, at])) as {
-  readonly [Name in SnmpName]: number;
-};
+import { SNMP_NAMES, type SnmpName } from './snmp.ts';
+import { UdpTable } from './udp_table.ts';
 
 export interface InetOptions {
   /**
@@ -51,8 +26,7 @@ export interface InetOptions {
 export class Inet {
   readonly snmp: Counters<SnmpName> = new Counters(SNMP_NAMES);
   readonly promiscuous: boolean;
-  /** Sockets by local port; port 0 gets every datagram that no other socket wants. */
-  readonly udpSockets = new Map<number, UdpSocket>();
+  readonly udpTable = new UdpTable();
 
   constructor(stack: Stack, options: InetOptions = {}) {
     this.promiscuous = options.promiscuous ?? false;

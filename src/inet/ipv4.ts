@@ -17,7 +17,8 @@ import {
   ipv4TotalLen,
   ipv4Version,
 } from '../wire/ipv4.ts';
-import { type Inet, Snmp } from './inet.ts';
+import type { Inet } from './inet.ts';
+import { Snmp } from './snmp.ts';
 import { udpRcv } from './udp.ts';
 
 export function ipv4Rcv(inet: Inet, skb: SkBuff): number {

@@ -7,7 +7,8 @@ import { DropReason } from '../skb/drop_reason.ts';
 import { PACKET_OTHERHOST, pskbMayPull, type SkBuff, skbPull, skbTrim } from '../skb/sk_buff.ts';
 import { IPPROTO_UDP } from '../wire/ipv4.ts';
 import { IPV6_HLEN, ipv6NextHeader, ipv6PayloadLen, ipv6Version } from '../wire/ipv6.ts';
-import { type Inet, Snmp } from './inet.ts';
+import type { Inet } from './inet.ts';
+import { Snmp } from './snmp.ts';
 import { udpRcv } from './udp.ts';
 
 export function ipv6Rcv(inet: Inet, skb: SkBuff): number {

@@ -10,7 +10,8 @@ import { csumUnnecessary } from '../skb/checksum_state.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { pskbMayPull, type SkBuff, skbPull, skbTrim } from '../skb/sk_buff.ts';
 import { UDP_HLEN, udpChecksumOk, udpDestPort, udpLen } from '../wire/udp.ts';
-import { type Inet, Snmp } from './inet.ts';
+import type { Inet } from './inet.ts';
+import { Snmp } from './snmp.ts';
 
 /**
  * Gets one datagram: `skb.data` is the payload's first byte, `skb.len` its length, `skb.transportHeader` the UDP header and
@@ -20,12 +21,13 @@ export type UdpSocket = (skb: SkBuff) => void;
 
 /** Binds `socket` to a port; 0 gets every datagram that no other socket wants. Throws SetupError `ERR_NETPOLL_PORT_IN_USE`. */
 export function udpBind(inet: Inet, port: number, socket: UdpSocket): void {
-  if (inet.udpSockets.has(port)) throw new SetupError('ERR_NETPOLL_PORT_IN_USE', `UDP port ${port} is bound already`);
-  inet.udpSockets.set(port, socket);
+  if (inet.udpTable.get(port) !== null)
+    throw new SetupError('ERR_NETPOLL_PORT_IN_USE', `UDP port ${port} is bound already`);
+  inet.udpTable.add(port, socket);
 }
 
 export function udpUnbind(inet: Inet, port: number): void {
-  inet.udpSockets.delete(port);
+  inet.udpTable.remove(port);
 }
 
 /** `skb.data` is at the UDP header; `addressLen` is 4 or 16. Consumes the frame. */
@@ -45,8 +47,8 @@ export function udpRcv(inet: Inet, skb: SkBuff, addressLen: number): number {
     skb.pool.kfree(skb, DropReason.UDP_CSUM);
     return NET_RX_DROP;
   }
-  const socket = inet.udpSockets.get(udpDestPort(view, udp)) ?? inet.udpSockets.get(0);
-  if (socket === undefined) {
+  const socket = inet.udpTable.lookup(udpDestPort(view, udp));
+  if (socket === null) {
     inet.snmp.add(Snmp.UdpNoPorts);
     skb.pool.kfree(skb, DropReason.NO_SOCKET);
     return NET_RX_DROP;

@@ -31,10 +31,10 @@ export class TestExecutive implements Executive {
   }
 }
 
-export function testMachine(options: { cpus?: number; hz?: number } = {}): {
+export function testMachine(options: { cpus?: number; hz?: number; skbs?: number } = {}): {
   machine: Machine;
   executive: TestExecutive;
 } {
   const executive = new TestExecutive();
-  return { executive, machine: new Machine({ executive, arena: createArena(64), ...options }) };
+  return { executive, machine: new Machine({ executive, arena: createArena(128), ...options }) };
 }

@@ -34,8 +34,8 @@ export interface RxDatagram extends NetpollPeer {
  */
 export type RxHook = (np: Netpoll, datagram: RxDatagram) => void;
 
-/** Owns a frame that could not be sent now; returns a status for the sender. */
-export type DropHook = (np: Netpoll, skb: SkBuff) => void;
+/** Takes a frame that could not be sent now: NET_XMIT_SUCCESS if it is kept for later, NET_XMIT_DROP if it is freed. */
+export type DropHook = (np: Netpoll, skb: SkBuff) => number;
 
 export class Netpoll implements NetpollPeer {
   /** The client's name, in front of what it logs. */

@@ -10,7 +10,7 @@
  *
  * Nothing here calls the stack, waits for anything but the device, or prints.
  */
-import { devXmitComplete, Errno, NET_XMIT_DROP, NET_XMIT_SUCCESS, NETDEV_TX_OK } from '../base/status.ts';
+import { devXmitComplete, Errno, NET_XMIT_DROP, NETDEV_TX_OK } from '../base/status.ts';
 import { devOf, netifDevicePresent, netifRunning } from '../device/net_device.ts';
 import { txTrylock, txUnlock } from '../device/netdev_queue.ts';
 import { DropReason } from '../skb/drop_reason.ts';
@@ -27,7 +27,7 @@ const UDELAY_NS = 50_000;
 
 /**
  * Sends bytes[offset..offset+len) as one datagram from the client to `to` (its own remote end if absent). NETDEV_TX_OK: sent, or kept for
- * later. NET_XMIT_DROP: the device is down. -ENOMEM: no frame. -EINVAL: more than 1460 bytes. The bytes stay the caller's.
+ * later. NET_XMIT_DROP: the device is down, or `drop` did not keep it. -ENOMEM: no frame. -EINVAL: more than 1460 bytes. The bytes stay the caller's.
  */
 export function netpollSendUdp(
   np: Netpoll,
@@ -70,16 +70,18 @@ export function netpollSendSkb(np: Netpoll, skb: SkBuff): number {
   const recursion = isRecursion(info, skb);
   if (!recursion && info.txq.length > 0) netpollProcessQueue(info);
   const sent = !recursion && info.txq.length === 0 && tryToSend(info, skb);
-  if (sent) {
-    info.counters.count('sent');
-  } else if (np.drop !== null) {
-    np.drop(np, skb);
-  } else {
-    info.counters.count('dropped');
-    skb.pool.kfree(skb, DropReason.NETPOLL_DROPPED);
-  }
+  const status = sent ? NETDEV_TX_OK : giveUp(np, info, skb);
   cpu.localIrqRestore(irqs);
-  return sent ? NETDEV_TX_OK : NET_XMIT_SUCCESS;
+  if (sent) info.counters.count('sent');
+  return status;
+}
+
+/** The client's `drop` takes the frame; it is freed where there is none. */
+function giveUp(np: Netpoll, info: NetpollInfo, skb: SkBuff): number {
+  if (np.drop !== null) return np.drop(np, skb);
+  info.counters.count('dropped');
+  skb.pool.kfree(skb, DropReason.NETPOLL_DROPPED);
+  return NET_XMIT_DROP;
 }
 
 /** This CPU is inside the device's driver or poll. */

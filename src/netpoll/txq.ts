@@ -7,7 +7,7 @@
  *
  * A frame on the queue is the queue's. Answers to queue_process, and to the seeds' netpoll_queue.
  */
-import { devXmitComplete } from '../base/status.ts';
+import { devXmitComplete, NET_XMIT_DROP, NET_XMIT_SUCCESS } from '../base/status.ts';
 import { netifDevicePresent, netifRunning } from '../device/net_device.ts';
 import { txTrylock, txUnlock } from '../device/netdev_queue.ts';
 import { DropReason } from '../skb/drop_reason.ts';
@@ -20,28 +20,30 @@ export const NETPOLL_TXQ_LIMIT = 256;
 
 const RETRY_NS = 100_000_000;
 
-/** A `drop` routine: keeps the frame for later, or frees and counts it if the queue is full. (`netpoll_queue`) */
-export function netpollQueue(np: Netpoll, skb: SkBuff): void {
+/**
+ * A `drop` routine: keeps the frame for later (NET_XMIT_SUCCESS), or frees and counts it if the queue is full or the client has
+ * no device (NET_XMIT_DROP). (`netpoll_queue`)
+ */
+export function netpollQueue(np: Netpoll, skb: SkBuff): number {
   const info = np.dev === null ? null : npinfoOf(np.dev);
-  if (info === null) skb.pool.kfree(skb, DropReason.NETPOLL_NOT_RUNNING);
-  else defer(info, skb);
-}
-
-/** Puts a frame on the queue; false: it was full, the frame is freed and counted. */
-export function defer(info: NetpollInfo, skb: SkBuff): boolean {
+  if (info === null) {
+    skb.pool.kfree(skb, DropReason.NETPOLL_NOT_RUNNING);
+    return NET_XMIT_DROP;
+  }
   if (!info.txq.queueTail(skb)) {
     info.counters.count('dropped');
     skb.pool.kfree(skb, DropReason.NETPOLL_QUEUE_FULL);
-    return false;
+    return NET_XMIT_DROP;
   }
   info.counters.count('deferred');
   info.txWork.schedule();
-  return true;
+  return NET_XMIT_SUCCESS;
 }
 
 /**
  * Sends what waits, in order, until the device takes no more; what is left is tried again in 100 ms. Bound: the frames
- * that wait when it is called; what a driver's own complaints add meanwhile has its turn later. Not called while this CPU polls the device or is inside its driver.
+ * that wait when it is called; what a driver's own complaints add meanwhile has its turn later. Not called while this CPU
+ * polls the device or is inside its driver.
  */
 export function netpollProcessQueue(info: NetpollInfo): void {
   const { dev } = info;

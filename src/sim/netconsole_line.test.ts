@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { NET_XMIT_DROP } from '../base/status.ts';
 import { createNetconsole, parseNetconsoleParam } from '../clients/netconsole.ts';
 import { createPong, type Pong } from '../clients/pong.ts';
 import type { Net } from '../device/net.ts';
@@ -146,7 +147,8 @@ describe('netpoll on a device in trouble', () => {
     const { sender, senderPort, senderDev } = rig(createNic, { ring: 8 });
     const np = client(sender.net);
     senderPort.setLink(false);
-    for (let i = 0; i < 300; i++) netpollSendUdp(np, line(i));
+    const refused = Array.from({ length: 300 }, (_, i) => netpollSendUdp(np, line(i))).filter((status) => status !== 0);
+    expect(refused).toEqual(new Array(300 - 8 - 256).fill(NET_XMIT_DROP));
     const info = npinfoOf(senderDev)!;
     expect(info.counters.get('sent') + info.counters.get('deferred') + info.counters.get('dropped')).toBe(300);
     expect(info.counters.get('dropped')).toBe(300 - 8 - 256);

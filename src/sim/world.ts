@@ -6,8 +6,12 @@
  * Nothing happens between events; what runs inside one takes no virtual time, except spin(), which moves the clock by
  * itself and lets the rest of the world happen meanwhile. Two worlds with one seed and one program have one history.
  */
+import { Bug } from '../base/assert.ts';
 import { Prng } from '../base/prng.ts';
 import { EventQueue } from './event_queue.ts';
+
+/** More events than any machine has at one instant: somebody asks for another turn without end. */
+const EVENTS_AN_INSTANT_MAX = 1_000_000;
 
 export class World {
   readonly prng: Prng;
@@ -15,6 +19,7 @@ export class World {
   readonly epochUs: number;
   #nowNs = 0;
   readonly #events = new EventQueue();
+  #atThisInstant = 0;
 
   constructor(options: { readonly seed: number; readonly epochUs?: number }) {
     this.prng = new Prng(options.seed);
@@ -35,11 +40,19 @@ export class World {
     this.#events.add(this.#nowNs + Math.max(delayNs, 0), action);
   }
 
-  /** Runs everything up to virtual time `untilNs`, and leaves the clock there. Returns the number of events. */
+  /**
+   * Runs everything up to virtual time `untilNs`, and leaves the clock there. Returns the number of events. Panics when
+   * time stands still, for example under a driver that is busy with nothing in flight and is asked again and again.
+   */
   runUntil(untilNs: number): number {
     let ran = 0;
     while (this.#events.nextNs <= untilNs) {
-      this.#nowNs = Math.max(this.#nowNs, this.#events.nextNs);
+      if (this.#events.nextNs > this.#nowNs) {
+        this.#nowNs = this.#events.nextNs;
+        this.#atThisInstant = 0;
+      }
+      if (++this.#atThisInstant > EVENTS_AN_INSTANT_MAX)
+        throw new Bug(`virtual time stands still at ${this.#nowNs} ns`);
       this.#events.take()();
       ran++;
     }

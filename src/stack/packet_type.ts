@@ -1,7 +1,8 @@
 /**
  * Who wants frames of which protocol (`struct packet_type`, dev_add_pack).
  *
- * Taps (ETH_P_ALL) see every frame and get a clone; one handler an EtherType gets the frame itself.
+ * Taps (ETH_P_ALL) see every frame and get a clone; one handler an EtherType gets the frame itself. A machine knows a few
+ * types: looking through them in a row takes less than a Map's hash, once a frame.
  */
 
 import type { SkBuff } from '../skb/sk_buff.ts';
@@ -12,12 +13,23 @@ export type PacketHandler = (skb: SkBuff) => number;
 
 export class PacketTypes {
   readonly taps: PacketHandler[] = [];
-  readonly #byType = new Map<number, PacketHandler>();
+  readonly #types: number[] = [];
+  /** Of #types at the same position. */
+  readonly #handlers: PacketHandler[] = [];
 
   /** Adds a handler; ETH_P_ALL adds a tap. A second handler for a type replaces the first. (`dev_add_pack`) */
   add(type: number, handler: PacketHandler): void {
-    if (type === ETH_P_ALL) this.taps.push(handler);
-    else this.#byType.set(type, handler);
+    if (type === ETH_P_ALL) {
+      this.taps.push(handler);
+      return;
+    }
+    const at = this.#types.indexOf(type);
+    if (at >= 0) {
+      this.#handlers[at] = handler;
+    } else {
+      this.#types.push(type);
+      this.#handlers.push(handler);
+    }
   }
 
   /** (`dev_remove_pack`) */
@@ -25,12 +37,18 @@ export class PacketTypes {
     if (type === ETH_P_ALL) {
       const at = this.taps.indexOf(handler);
       if (at >= 0) this.taps.splice(at, 1);
-    } else if (this.#byType.get(type) === handler) {
-      this.#byType.delete(type);
+      return;
+    }
+    const at = this.#types.indexOf(type);
+    if (at >= 0 && this.#handlers[at] === handler) {
+      this.#types.splice(at, 1);
+      this.#handlers.splice(at, 1);
     }
   }
 
   handler(type: number): PacketHandler | undefined {
-    return this.#byType.get(type);
+    const types = this.#types;
+    for (let i = 0; i < types.length; i++) if (types[i] === type) return this.#handlers[i];
+    return undefined;
   }
 }

@@ -2,12 +2,12 @@
 /**
  * The internet checksum (RFC 1071): the ones-complement sum of 16-bit words.
  *
- * sum32() adds big-endian words into a double without folding, so partial sums of headers, pseudo-headers and payload can
- * be added in any order; fold() closes them. 65,535 bytes sum to below 2^31 in either half of the words, so nothing is
- * lost. Sixteen bytes a step in two sums take a little more than half the time of four bytes in one.
+ * sum32() adds big-endian words without folding to the end, so partial sums of headers, pseudo-headers and payload can be
+ * added in any order; fold() closes them. 65,535 bytes sum to below 2^31 in either half of the words, so nothing is lost.
+ * Sixteen bytes a step in two sums of 32-bit integers take two thirds of the time of four bytes in one sum.
  */
 
-/** Sum of `len` bytes at `o` as big-endian 16-bit words; an odd last byte counts as the high byte. */
+/** Sum of `len` bytes at `o` as big-endian 16-bit words, below 2^18; an odd last byte counts as the high byte. */
 export function sum32(view: DataView, o: number, len: number): number {
   let high = 0;
   let low = 0;
@@ -28,13 +28,13 @@ export function sum32(view: DataView, o: number, len: number): number {
   }
   if (at < even) low = (low + view.getUint16(at)) | 0;
   if ((len & 1) !== 0) low = (low + (view.getUint8(even) << 8)) | 0;
-  return high + low;
+  return (high >>> 16) + (high & 0xffff) + (low >>> 16) + (low & 0xffff);
 }
 
-/** Adds the carries back in and complements: the value for a checksum field, 0 for data that includes a right checksum. */
+/** Adds the carries of a sum below 2^32 back in and complements: the value for a checksum field, 0 for data that includes a right checksum. */
 export function fold(sum: number): number {
-  let s = sum;
-  while (s > 0xffff) s = (s % 0x10000) + Math.floor(s / 0x10000);
+  let s = sum >>> 0;
+  while (s > 0xffff) s = (s & 0xffff) + (s >>> 16);
   return ~s & 0xffff;
 }
 

@@ -40,8 +40,14 @@ export function isBroadcastMac(bytes: Uint8Array, o: number): boolean {
 }
 
 export function macEquals(bytes: Uint8Array, o: number, mac: Uint8Array): boolean {
-  for (let i = 0; i < ETH_ALEN; i++) if (bytes[o + i] !== mac[i]) return false;
-  return true;
+  return (
+    bytes[o] === mac[0] &&
+    bytes[o + 1] === mac[1] &&
+    bytes[o + 2] === mac[2] &&
+    bytes[o + 3] === mac[3] &&
+    bytes[o + 4] === mac[4] &&
+    bytes[o + 5] === mac[5]
+  );
 }
 
 /** A unicast address that is not all zero (`is_valid_ether_addr`). */

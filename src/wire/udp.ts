@@ -35,8 +35,15 @@ export function udpChecksum(view: DataView, o: number): number {
  * addresses lie side by side in either header: from byte 12 in IPv4, from byte 8 in IPv6.
  */
 function udpSum(view: DataView, ip: number, addressLen: number, o: number, len: number): number {
-  const addresses = addressLen === 4 ? ip + 12 : ip + 8;
-  return sum32(view, addresses, 2 * addressLen) + IPPROTO_UDP + len + sum32(view, o, len);
+  const addresses = addressLen === 4 ? ipv4Sum(view, ip + 12) : sum32(view, ip + 8, 2 * addressLen);
+  return addresses + IPPROTO_UDP + len + sum32(view, o, len);
+}
+
+/** Of the two IPv4 addresses at `o`. */
+function ipv4Sum(view: DataView, o: number): number {
+  const source = view.getInt32(o);
+  const dest = view.getInt32(o + 4);
+  return (source >>> 16) + (source & 0xffff) + (dest >>> 16) + (dest & 0xffff);
 }
 
 /** True if the checksum is right, or absent where IPv4 allows that. `len` bytes of UDP at `o` must be there. */

@@ -10,10 +10,24 @@ import { join } from 'node:path';
 import type { Child } from './child.ts';
 import type { Namespace } from './rig.ts';
 
+export interface Scratch {
+  /** Made at the first look, so that a skipped suite leaves nothing behind. */
+  readonly path: string;
+  discard(): void;
+}
+
 /** A folder of its own for the files of one test; the caller removes it with `discard`. */
-export function scratch(label: string): { readonly path: string; discard(): void } {
-  const path = mkdtempSync(join(tmpdir(), `netpoll-${label}-`));
-  return { path, discard: () => rmSync(path, { recursive: true, force: true }) };
+export function scratch(label: string): Scratch {
+  let made: string | undefined;
+  return {
+    get path() {
+      made ??= mkdtempSync(join(tmpdir(), `netpoll-${label}-`));
+      return made;
+    },
+    discard: () => {
+      if (made !== undefined) rmSync(made, { recursive: true, force: true });
+    },
+  };
 }
 
 /** socat writing every datagram for `port` to its stdout, with the kernel's default socket buffer. */
@@ -32,6 +46,8 @@ export async function netcatReceiver(space: Namespace, port: number): Promise<Ch
 
 export interface Recorder {
   readonly file: string;
+  /** Wait until a frame with `words` in it has been written. */
+  holds(words: string): Promise<void>;
   /** Wait for `frames` frames in the file, stop, and say how many there are and how many the kernel had to drop. */
   finish(frames: number): Promise<{ captured: number; dropped: number }>;
 }
@@ -50,6 +66,9 @@ export async function record(
   await child.says(/listening on/);
   return {
     file,
+    holds: async (words) => {
+      await child.until(`"${words}" in ${file}`, () => readFileSync(file).includes(words));
+    },
     finish: async (frames) => {
       await child.until(`${frames} frames in ${file}`, () => framesIn(file) >= frames);
       await child.stop('SIGINT');

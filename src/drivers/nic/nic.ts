@@ -11,6 +11,7 @@
  * A frame handed to txBurst belongs to the Port until txReap gives its tag back. Hot: nothing is allocated a frame; the two
  * batches are made at open.
  */
+import { assert } from '../../base/assert.ts';
 import { NETDEV_TX_BUSY, NETDEV_TX_OK, SetupError } from '../../base/status.ts';
 import { allocEtherdev } from '../../device/eth.ts';
 import {
@@ -77,6 +78,7 @@ export class Nic {
  * devOpen opens the port. Throws SetupError `ERR_NETPOLL_NAME` for a name that is taken or not valid.
  */
 export function createNic(net: Net, port: Port, name = 'eth%d'): NetDevice {
+  assert(port.caps.rxQueues === port.caps.txQueues, 'a port has its queues in pairs');
   const nic = new Nic(port);
   const dev = allocEtherdev(net, { name, ops: NIC_OPS, priv: nic, txQueues: port.caps.txQueues });
   dev.devAddr.set(port.caps.mac);
@@ -84,7 +86,7 @@ export function createNic(net: Net, port: Port, name = 'eth%d'): NetDevice {
   dev.maxMtu = Math.max(dev.maxMtu, port.caps.mtu);
   dev.features = port.caps.features;
   const machine = net.machine;
-  for (let index = 0; index < Math.max(port.caps.rxQueues, 1); index++) {
+  for (let index = 0; index < port.caps.rxQueues; index++) {
     const napi = netifNapiAdd(dev, (_napi, budget) => nicPoll(dev, queue, budget));
     const cpu = machine.cpus[index % machine.cpus.length]!;
     const line = machine.requestIrq(`${dev.name}-rx-${index}`, cpu, () => nicInterrupt(nic, queue));
@@ -172,7 +174,7 @@ function nicUnmask(nic: Nic, queue: NicQueue): void {
 /** OK: the Port has the frame. BUSY: its ring is full; the queue is stopped if a completion will wake it. */
 function nicStartXmit(skb: SkBuff, dev: NetDevice, txq: NetdevQueue): number {
   const nic = dev.priv as Nic;
-  const queue = nic.queues[txq.index % nic.queues.length]!;
+  const queue = nic.queues[txq.index]!;
   const batch = queue.tx;
   const len = skb.len;
   txFrame(batch, skb);

@@ -15,6 +15,7 @@ import type { Arena } from '../../skb/arena.ts';
 export interface PortCaps {
   /** Largest payload of the link layer, in bytes; a frame may have 14 more. */
   readonly mtu: number;
+  /** Queues come in pairs: as many for receiving as for transmitting. */
   readonly rxQueues: number;
   readonly txQueues: number;
   /** How many frames a burst call moves at best. */

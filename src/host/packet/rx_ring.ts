@@ -17,6 +17,8 @@
  *             ^ at                                  ^ at + mac
  *     The whole stretch before the Ethernet header is headroom once the header has been read here.
  *
+ * One loop walks a block, with its state and the batch's columns in locals.
+ *
  * The status word is the hand-over between kernel and us: read and written through Atomics, everything else is plain.
  */
 import type { FrameBatch } from '../../drivers/nic/port.ts';
@@ -88,15 +90,7 @@ export class RxRing {
   /** Hands up at most `limit` frames as out[0..n), each with one reference, which is the caller's. */
   burst(out: FrameBatch, limit: number): number {
     let n = 0;
-    while (n < limit) {
-      if (this.#left === 0 && !this.#openBlock()) break;
-      const at = this.#next;
-      this.#left--;
-      this.#next = at + this.#memory.view.getUint32(at + FRAME_NEXT, true);
-      if (this.#describe(out, n, at)) n++;
-      else this.#drop(this.#block);
-      if (this.#left === 0) this.#block = this.#block + 1 === this.#blocks ? 0 : this.#block + 1;
-    }
+    while (n < limit && (this.#left > 0 || this.#openBlock())) n = this.#walk(out, n, limit);
     this.outstanding += n;
     return n;
   }
@@ -128,32 +122,49 @@ export class RxRing {
     return false;
   }
 
-  /** Reads the tpacket3_hdr at `at` into out[i]. False: this frame is not for the stack. */
-  #describe(out: FrameBatch, i: number, at: number): boolean {
-    const view = this.#memory.view;
-    if (this.#memory.bytes[at + FRAME_PKTTYPE] === PACKET_OUTGOING) return false;
-    const kept = view.getUint32(at + FRAME_SNAPLEN, true);
-    if (kept < view.getUint32(at + FRAME_LEN, true)) {
-      this.truncated++;
-      return false;
+  /**
+   * Reads the tpacket3_hdr of each frame that is left in the block into out[n..limit), and gives the new n. What is not
+   * for the stack (sent by ourselves, cut by the kernel) is left out.
+   */
+  #walk(out: FrameBatch, n: number, limit: number): number {
+    const memory = this.#memory;
+    const { view, bytes } = memory;
+    const { buf, offset, len, end, tstampUs, csum, vlanTci } = out;
+    const block = this.#block;
+    const firstByte = this.#area.offset;
+    const firstHandle = this.#area.firstHandle;
+    let left = this.#left;
+    let at = this.#next;
+    let i = n;
+    while (left > 0 && i < limit) {
+      const kept = view.getInt32(at + FRAME_SNAPLEN, true);
+      const cut = kept < view.getInt32(at + FRAME_LEN, true);
+      if (cut || bytes[at + FRAME_PKTTYPE] === PACKET_OUTGOING) {
+        if (cut) this.truncated++;
+        this.#drop(block);
+      } else {
+        const status = view.getInt32(at + FRAME_STATUS, true);
+        const start = at + view.getUint16(at + FRAME_MAC, true);
+        // Rounded up: the granule's start lies behind the previous frame's last byte.
+        const handle = firstHandle + ((at - firstByte + GRANULE - 1) >>> GRANULE_SHIFT);
+        memory.adopt(handle);
+        buf[i] = handle;
+        offset[i] = start;
+        len[i] = kept;
+        end[i] = start + kept;
+        tstampUs[i] = view.getUint32(at + FRAME_SEC, true) * 1e6 + ((view.getInt32(at + FRAME_NSEC, true) / 1000) | 0);
+        csum[i] = csumState(status);
+        vlanTci[i] = -1;
+        if ((status & TP_STATUS_VLAN_VALID) !== 0) this.#vlan(out, i, at, status);
+        i++;
+      }
+      left--;
+      at += view.getInt32(at + FRAME_NEXT, true);
     }
-    const status = view.getUint32(at + FRAME_STATUS, true);
-    const offset = at + view.getUint16(at + FRAME_MAC, true);
-    // Rounded up: the granule's start lies behind the previous frame's last byte.
-    const handle = this.#area.firstHandle + ((at - this.#area.offset + GRANULE - 1) >>> GRANULE_SHIFT);
-    out.buf[i] = handle;
-    out.offset[i] = offset;
-    out.len[i] = kept;
-    out.end[i] = offset + kept;
-    out.tstampUs[i] = view.getUint32(at + FRAME_SEC, true) * 1e6 + ((view.getInt32(at + FRAME_NSEC, true) / 1000) | 0);
-    let csum: number = CHECKSUM_NONE;
-    if ((status & TP_STATUS_CSUMNOTREADY) !== 0) csum = CHECKSUM_PARTIAL;
-    else if ((status & TP_STATUS_CSUM_VALID) !== 0) csum = CHECKSUM_UNNECESSARY;
-    out.csum[i] = csum;
-    out.vlanTci[i] = -1;
-    if ((status & TP_STATUS_VLAN_VALID) !== 0) this.#vlan(out, i, at, status);
-    this.#memory.adopt(handle);
-    return true;
+    this.#left = left;
+    this.#next = at;
+    if (left === 0) this.#block = block + 1 === this.#blocks ? 0 : block + 1;
+    return i;
   }
 
   /** A customer tag goes beside the frame; one of another type (802.1ad) is put back where it was. */
@@ -188,4 +199,9 @@ export class RxRing {
     const at = (this.#area.offset + block * this.#blockSize + BLOCK_STATUS) >>> 2;
     Atomics.store(this.#memory.i32, at, TP_STATUS_KERNEL);
   }
+}
+
+function csumState(status: number): number {
+  if ((status & TP_STATUS_CSUMNOTREADY) !== 0) return CHECKSUM_PARTIAL;
+  return (status & TP_STATUS_CSUM_VALID) !== 0 ? CHECKSUM_UNNECESSARY : CHECKSUM_NONE;
 }
