@@ -100,6 +100,8 @@ export class NetDevice implements SkbDevice {
   readonly devAddr = new Uint8Array(6);
   readonly broadcast = new Uint8Array(6);
   features = 0;
+  /** Those of `features` that hold for frames with a VLAN tag too; none unless the driver says so. (`vlan_features`) */
+  vlanFeatures = 0;
   /** IP addresses of this interface, the first of a family is its primary one. */
   readonly addresses: IpAddress[] = [];
   readonly ops: DeviceOps;

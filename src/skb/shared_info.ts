@@ -15,14 +15,26 @@ import type { SkBuff } from './sk_buff.ts';
 /** Fragments of a frame at most. (`MAX_SKB_FRAGS`) */
 export const MAX_SKB_FRAGS = 17;
 
+/** As gsoSize: the frame is cut where the frames of its chain end. */
+export const GSO_BY_FRAGS = 0xffff;
+
 /** What a frame with gsoSize is made of (`SKB_GSO_*`). */
 export const SKB_GSO_TCPV4 = 1 << 0;
 export const SKB_GSO_DODGY = 1 << 1;
 export const SKB_GSO_TCP_ECN = 1 << 2;
 export const SKB_GSO_TCP_FIXEDID = 1 << 3;
 export const SKB_GSO_TCPV6 = 1 << 4;
+export const SKB_GSO_GRE = 1 << 6;
+export const SKB_GSO_GRE_CSUM = 1 << 7;
+export const SKB_GSO_IPXIP4 = 1 << 8;
+export const SKB_GSO_IPXIP6 = 1 << 9;
+export const SKB_GSO_PARTIAL = 1 << 13;
 export const SKB_GSO_UDP_L4 = 1 << 17;
 export const SKB_GSO_FRAGLIST = 1 << 18;
+/** CWR is a part of a counter here: all segments have it, or none. */
+export const SKB_GSO_TCP_ACCECN = 1 << 19;
+/** As FIXEDID, of the IPv4 header in a tunnel. */
+export const SKB_GSO_TCP_FIXEDID_INNER = 1 << 20;
 
 export class SharedInfoTable {
   /** Frames that use the head buffer. */
