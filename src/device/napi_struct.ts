@@ -45,6 +45,10 @@ export class NapiStruct implements Listed<NapiStruct> {
   listOwner = -1;
   /** Where frames go; set from the device's net when the instance is added. */
   receive: (skb: SkBuff) => void;
+  /** What receive offload holds for it (`gro_node`); its own type is napi's. */
+  gro: object | null = null;
+  /** Sends up what receive offload holds; with `flushOld` only what is older than this tick. Installed as `receive` is. */
+  groFlush: (flushOld: boolean) => void = () => {};
   /** Polls, and frames taken, since it was added. */
   polls = 0;
   work = 0;
@@ -66,6 +70,7 @@ export function netifNapiAdd(dev: NetDevice, poll: NapiPoll, weight = NAPI_POLL_
   const napi = new NapiStruct(dev, poll, weight, dev.net.nextNapiId++, dev.net.napiReceive);
   napi.state = NAPI_STATE_SCHED | NAPI_STATE_NPSVC | NAPI_STATE_LISTED;
   dev.napiList.push(napi);
+  dev.net.napiAdded(napi);
   return napi;
 }
 
@@ -87,6 +92,7 @@ export function napiDisable(napi: NapiStruct): void {
   assert(napi.pollOwner < 0, 'a poll does not disable its own instance');
   assert((napi.state & NAPI_STATE_NPSVC) === 0, 'an instance is disabled once');
   leaveList(napi);
+  napi.groFlush(false);
   napi.state = (napi.state | NAPI_STATE_SCHED | NAPI_STATE_NPSVC) & ~(NAPI_STATE_MISSED | NAPI_STATE_DISABLE);
 }
 
@@ -124,6 +130,7 @@ export function napiSchedule(napi: NapiStruct): boolean {
 export function napiCompleteDone(napi: NapiStruct, _workDone: number): boolean {
   if ((napi.state & NAPI_STATE_NPSVC) !== 0) return false;
   assert((napi.state & NAPI_STATE_SCHED) !== 0, 'who completes a poll owns the instance');
+  napi.groFlush(false);
   leaveList(napi);
   if ((napi.state & NAPI_STATE_MISSED) !== 0) {
     napi.state &= ~NAPI_STATE_MISSED;

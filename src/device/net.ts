@@ -6,6 +6,7 @@ import type { Machine } from '../machine/machine.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { SkbQueue } from '../skb/queue.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
+import type { NapiStruct } from './napi_struct.ts';
 import type { NetDevice } from './net_device.ts';
 import { Softnet } from './softnet.ts';
 
@@ -33,6 +34,8 @@ export class Net {
   readonly softnet: readonly Softnet[];
   /** What a napi instance's `receive` becomes when it is added. Installed by napi_init. */
   napiReceive: (skb: SkBuff) => void;
+  /** Sees every napi instance that is added; puts receive offload into it. Installed by napi_init. */
+  napiAdded: (napi: NapiStruct) => void = () => {};
   nextNapiId: number;
   nextIfindex = 1;
   /** Identification field of the last IPv4 packet that netpoll sent; the first one has 1. */

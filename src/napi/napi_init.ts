@@ -6,14 +6,19 @@
  *
  * With interrupts off it is netpoll that polls, wherever the machine happened to be. The stack is not entered then: netpoll's
  * own frames go to their hooks, all others wait on the backlog.
+ *
+ *     napi.receive --> GRO, if the device has it --> net.napiReceive --> softnet.deliver | softnet.enqueue
  */
 
 import { NET_RX_DROP, NET_RX_SUCCESS } from '../base/status.ts';
+import { NETIF_F_GRO } from '../device/features.ts';
 import type { Net } from '../device/net.ts';
 import { devOf } from '../device/net_device.ts';
 import { Softirq } from '../machine/softirq.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
+import { Gro, groFlush, groReceive } from './gro.ts';
+import { GroCb } from './gro_cb.ts';
 import { NETDEV_BUDGET, type NetRxLimits, netRxAction } from './net_rx_action.ts';
 
 /** Installs NAPI; the limits of net_rx_action come back and may be changed. */
@@ -29,6 +34,17 @@ export function napiInit(net: Net): NetRxLimits {
     const softnet = net.softnet[machine.cpu.id]!;
     if (machine.cpu.irqsDisabled) softnet.enqueue(skb);
     else softnet.deliver(skb);
+  };
+  const cb = new GroCb(machine.skbs.size);
+  net.napiAdded = (napi) => {
+    const gro = new Gro(machine, cb, net.napiReceive);
+    napi.gro = gro;
+    napi.groFlush = (flushOld) => groFlush(gro, flushOld);
+    napi.receive = (skb) => {
+      // Not for netpoll, which wants the frame now.
+      if ((napi.dev.features & NETIF_F_GRO) === 0 || machine.cpu.irqsDisabled) net.napiReceive(skb);
+      else groReceive(gro, skb);
+    };
   };
   return limits;
 }

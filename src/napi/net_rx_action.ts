@@ -21,6 +21,9 @@ import { Softirq } from '../machine/softirq.ts';
 /** Frames in one run, all instances together (`net.core.netdev_budget`). */
 export const NETDEV_BUDGET = 300;
 
+/** With ticks this short an instance under load keeps frames of the current tick. (`HZ >= 1000`) */
+const FLUSH_OLD_JIFFY_NS = 1e6;
+
 export interface NetRxLimits {
   /** Frames a run. */
   budget: number;
@@ -84,7 +87,11 @@ function napiPollOne(napi: NapiStruct, cpu: number, repoll: List<NapiStruct>): n
   if (work < weight) return work;
   if ((napi.state & NAPI_STATE_DISABLE) !== 0) {
     napiCompleteDone(napi, work);
-  } else if (napi.list === null) {
+    return work;
+  }
+  // The poll goes on, but what receive offload holds does not wait for its end. Ticks that are short let it wait for one.
+  napi.groFlush(napi.dev.net.machine.jiffyNs <= FLUSH_OLD_JIFFY_NS);
+  if (napi.list === null) {
     napi.listOwner = cpu;
     repoll.addTail(napi);
   }
