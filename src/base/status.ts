@@ -12,6 +12,8 @@ export const NETDEV_TX_BUSY = 0x10;
 /** What a queueing layer returns; a value below 0x0f means that the frame was consumed (`dev_xmit_complete`). */
 export const NET_XMIT_SUCCESS = 0x00;
 export const NET_XMIT_DROP = 0x01;
+/** Taken, but something was dropped: slow down. */
+export const NET_XMIT_CN = 0x02;
 
 /** What the receive path returns; callers usually ignore it. */
 export const NET_RX_SUCCESS = 0;
@@ -28,17 +30,25 @@ export function devXmitComplete(status: number): boolean {
  */
 export const Errno = {
   ENOENT: 2,
+  EIO: 5,
   ENOMEM: 12,
   EBUSY: 16,
   EEXIST: 17,
   ENODEV: 19,
   EINVAL: 22,
   ENFILE: 23,
+  ERANGE: 34,
+  EOVERFLOW: 75,
   EPROTONOSUPPORT: 93,
+  EOPNOTSUPP: 95,
   ENOTSUPP: 524,
   ENETDOWN: 100,
   EADDRNOTAVAIL: 99,
   EDESTADDRREQ: 89,
+  ENOBUFS: 105,
+  ENETUNREACH: 101,
+  EMSGSIZE: 90,
+  EAGAIN: 11,
 } as const;
 
 /** An error of the set-up path: a stable `code`, and a message that says what to do. */

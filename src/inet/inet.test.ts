@@ -56,7 +56,7 @@ describe('inet', () => {
     ['with a header below 20 bytes', bent({ 14: 0x44 }), 'IP_INHDR', 'IpInHdrErrors'],
     ['with a header longer than the frame', udpFrame().slice(0, 30), 'HDR_TRUNC', 'IpInHdrErrors'],
     ['shorter than it says', bent({ 17: 0xff }), 'PKT_TOO_SMALL', 'IpInTruncatedPkts'],
-    ['that is a fragment', bent({ 20: 0x20 }), 'IP_FRAGMENT', 'IpReasmFails'],
+    ['that is a fragment and stays alone', bent({ 20: 0x20 }), 'FRAG_REASM_TIMEOUT', 'IpReasmTimeout'],
     ['of another protocol', bent({ 23: 6 }), 'IP_NOPROTO', 'IpInUnknownProtos'],
     ['with a wrong UDP checksum', bent({ 42: 0 }), 'UDP_CSUM', 'UdpInCsumErrors'],
     ['with a UDP length below 8', bent({ 39: 7 }), 'PKT_TOO_SMALL', 'UdpInErrors'],

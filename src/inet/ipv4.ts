@@ -1,22 +1,38 @@
 // hot
 /**
- * IPv4 in (ip_rcv): is the packet for us, whole and right? Then to its protocol.
- *
- * Fragments are dropped and counted (no reassembly yet): a netconsole datagram has at most 1000 bytes and is never cut.
+ * IPv4 in (ip_rcv): is the packet for us, whole and right? Fragments wait for each other; then to its protocol.
  */
-import { NET_RX_DROP } from '../base/status.ts';
+import { NET_RX_DROP, NET_RX_SUCCESS } from '../base/status.ts';
+import { skbCopyExpand } from '../skb/copy.ts';
 import { DropReason } from '../skb/drop_reason.ts';
-import { PACKET_OTHERHOST, pskbMayPull, type SkBuff, skbPull, skbTrim } from '../skb/sk_buff.ts';
-import { checksum } from '../wire/checksum.ts';
+import { pskbPull, pskbTrim } from '../skb/frags.ts';
+import { NET_SKB_PAD } from '../skb/pool.ts';
 import {
+  PACKET_HOST,
+  PACKET_OTHERHOST,
+  type SkBuff,
+  skbCloned,
+  skbPull,
+  skbResetTransportHeader,
+} from '../skb/sk_buff.ts';
+import { checksum } from '../wire/checksum.ts';
+import { ICMP_DEST_UNREACH, ICMP_PROT_UNREACH } from '../wire/icmp.ts';
+import {
+  IPPROTO_ICMP,
   IPPROTO_UDP,
   IPV4_HLEN,
+  ipv4Dest,
+  ipv4FragmentOffset,
   ipv4HeaderLen,
+  ipv4Id,
   ipv4IsFragment,
+  ipv4MoreFragments,
   ipv4Protocol,
+  ipv4Source,
   ipv4TotalLen,
   ipv4Version,
 } from '../wire/ipv4.ts';
+import { icmpRcv, icmpSend } from './icmp.ts';
 import type { Inet } from './inet.ts';
 import { Snmp } from './snmp.ts';
 import { udpRcv } from './udp.ts';
@@ -27,23 +43,89 @@ export function ipv4Rcv(inet: Inet, skb: SkBuff): number {
     return NET_RX_DROP;
   }
   inet.snmp.add(Snmp.IpInReceives);
-  if (!pskbMayPull(skb, IPV4_HLEN)) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.HDR_TRUNC);
+  if (!pskbPull(skb, IPV4_HLEN)) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.HDR_TRUNC);
   const { view } = skb.arena;
   const ip = skb.data;
   const hlen = ipv4HeaderLen(view, ip);
   if (ipv4Version(view, ip) !== 4 || hlen < IPV4_HLEN) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.IP_INHDR);
-  if (!pskbMayPull(skb, hlen)) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.HDR_TRUNC);
+  if (!pskbPull(skb, hlen)) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.HDR_TRUNC);
   if (checksum(view, ip, hlen) !== 0) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.IP_CSUM);
   const total = ipv4TotalLen(view, ip);
   if (total > skb.len) return drop(inet, skb, Snmp.IpInTruncatedPkts, DropReason.PKT_TOO_SMALL);
   if (total < hlen) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.IP_INHDR);
-  skbTrim(skb, total);
+  if (!pskbTrim(skb, total)) return drop(inet, skb, Snmp.IpInDiscards, DropReason.NOMEM);
   skb.networkHeader = ip;
-  if (ipv4IsFragment(view, ip)) return drop(inet, skb, Snmp.IpReasmFails, DropReason.IP_FRAGMENT);
-  if (ipv4Protocol(view, ip) !== IPPROTO_UDP) return drop(inet, skb, Snmp.IpInUnknownProtos, DropReason.IP_NOPROTO);
-  inet.snmp.add(Snmp.IpInDelivers);
+  if (inet.host) {
+    const refused = refusal(inet, skb, ipv4Source(view, ip), ipv4Dest(view, ip));
+    if (refused !== 0) return drop(inet, skb, Snmp.IpInAddrErrors, refused);
+  }
+  if (ipv4IsFragment(view, ip)) return ipv4Defrag(inet, skb, hlen);
   skbPull(skb, hlen);
-  return udpRcv(inet, skb, 4);
+  return ipv4Deliver(inet, skb);
+}
+
+/** Why the packet is not for this host, or 0. (`ip_route_input_slow`) */
+function refusal(inet: Inet, skb: SkBuff, source: number, dest: number): number {
+  const { routes } = inet;
+  if (source >>> 28 === 0xe || routes.isBroadcast4(source)) return DropReason.IP_INVALID_SOURCE;
+  const toUs = skb.pktType === PACKET_HOST && routes.isLocal4(dest);
+  if (toUs || dest >>> 28 === 0xe || routes.isBroadcast4(dest)) return 0;
+  // Ours, in a frame for everybody, is believed as long as it is no broadcast of the link to one of us.
+  return routes.isLocal4(dest) ? 0 : DropReason.IP_INADDRERRORS;
+}
+
+/** To its protocol: `data` is behind the IP header. (`ip_local_deliver_finish`) */
+function ipv4Deliver(inet: Inet, skb: SkBuff): number {
+  const protocol = ipv4Protocol(skb.arena.view, skb.networkHeader);
+  skbResetTransportHeader(skb);
+  if (protocol === IPPROTO_UDP) {
+    inet.snmp.add(Snmp.IpInDelivers);
+    return udpRcv(inet, skb, 4);
+  }
+  if (protocol === IPPROTO_ICMP && inet.host) {
+    inet.snmp.add(Snmp.IpInDelivers);
+    return icmpRcv(inet, skb);
+  }
+  icmpSend(inet, skb, ICMP_DEST_UNREACH, ICMP_PROT_UNREACH);
+  return drop(inet, skb, Snmp.IpInUnknownProtos, DropReason.IP_NOPROTO);
+}
+
+/** A fragment waits, or completes its datagram, which is delivered. (`ip_defrag`) */
+function ipv4Defrag(inet: Inet, fragment: SkBuff, hlen: number): number {
+  inet.snmp.add(Snmp.IpReasmReqds);
+  const skb = ownBytes(fragment);
+  if (skb === null) return drop(inet, fragment, Snmp.IpReasmFails, DropReason.NOMEM);
+  const { view } = skb.arena;
+  const ip = skb.networkHeader;
+  const source = String(ipv4Source(view, ip));
+  const idAndProtocol = String(ipv4Id(view, ip) * 256 + ipv4Protocol(view, ip));
+  const key = source.concat(',', String(ipv4Dest(view, ip)), ',', idAndProtocol);
+  const offset = ipv4FragmentOffset(view, ip);
+  const more = ipv4MoreFragments(view, ip);
+  skbPull(skb, hlen);
+  const whole = inet.fragments4.insert(key, source, skb, offset, more);
+  if (whole === null) return NET_RX_SUCCESS;
+  const start = whole.networkHeader;
+  const headerLen = whole.data - start;
+  // A datagram that fills its 65535 bytes has no room for its own header.
+  if (headerLen + whole.len > 0xffff) return drop(inet, whole, Snmp.IpReasmFails, DropReason.PKT_TOO_BIG);
+  view.setUint16(start + 2, headerLen + whole.len);
+  view.setUint16(start + 6, 0);
+  view.setUint16(start + 10, 0);
+  view.setUint16(start + 10, checksum(view, start, headerLen));
+  inet.snmp.add(Snmp.IpReasmOKs);
+  return ipv4Deliver(inet, whole);
+}
+
+/**
+ * A frame that may be kept and written to: one in one piece, whose bytes nobody else reads, in a slot (a port's own ring must not
+ * wait for us). The frame itself, or a copy, the original being gone; null: no memory, and it is still the caller's.
+ */
+export function ownBytes(skb: SkBuff): SkBuff | null {
+  if (!skbCloned(skb) && skb.dataLen === 0 && skb.buf < skb.arena.slots) return skb;
+  const copy = skbCopyExpand(skb, NET_SKB_PAD, 0);
+  if (copy !== null) skb.pool.consume(skb);
+  return copy;
 }
 
 function drop(inet: Inet, skb: SkBuff, counter: number, reason: number): number {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { UdpSocket } from './udp.ts';
+import type { UdpBinding } from './udp.ts';
 import { UdpTable } from './udp_table.ts';
 
 /** Few ports, many of them in one slot. */
@@ -11,13 +11,13 @@ describe('udp table', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fc.boolean(), port)), (steps) => {
         const table = new UdpTable();
-        const model = new Map<number, UdpSocket>();
+        const model = new Map<number, UdpBinding>();
         for (const [add, at] of steps) {
           if (!add) {
             table.remove(at);
             model.delete(at);
           } else if (!model.has(at)) {
-            const socket = () => {};
+            const socket: UdpBinding = { receive: () => 0, scattered: false };
             table.add(at, socket);
             model.set(at, socket);
           }

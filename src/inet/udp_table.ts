@@ -1,28 +1,28 @@
 // hot
 /**
- * UDP sockets by local port (the kernel's udp_table): chains in an array that the port's low bits index.
+ * Who is bound to which UDP port (the kernel's udp_table): chains in an array that the port's low bits index.
  *
  *     slot[port & 255] --> { port, socket, next } --> { ... } --> null
  *
  * Two Maps asked once a frame, here and in stack/packet_type.ts, were a tenth of the way from the driver to a socket.
  */
-import type { UdpSocket } from './udp.ts';
+import type { UdpBinding } from './udp.ts';
 
 const SLOTS = 256;
 
 interface UdpEntry {
   readonly port: number;
-  readonly socket: UdpSocket;
+  readonly socket: UdpBinding;
   next: UdpEntry | null;
 }
 
 export class UdpTable {
   readonly #slots: (UdpEntry | null)[] = new Array<UdpEntry | null>(SLOTS).fill(null);
   /** The socket of port 0: it gets what no other one wants. */
-  #any: UdpSocket | null = null;
+  #any: UdpBinding | null = null;
 
   /** The socket bound to just this port. */
-  get(port: number): UdpSocket | null {
+  get(port: number): UdpBinding | null {
     if (port === 0) return this.#any;
     let entry = this.#slots[port & (SLOTS - 1)] ?? null;
     while (entry !== null && entry.port !== port) entry = entry.next;
@@ -30,12 +30,12 @@ export class UdpTable {
   }
 
   /** The socket that a datagram to `port` belongs to. */
-  lookup(port: number): UdpSocket | null {
+  lookup(port: number): UdpBinding | null {
     return this.get(port) ?? this.#any;
   }
 
   /** The port must be free. */
-  add(port: number, socket: UdpSocket): void {
+  add(port: number, socket: UdpBinding): void {
     if (port === 0) {
       this.#any = socket;
       return;

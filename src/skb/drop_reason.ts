@@ -34,6 +34,18 @@ export const DROP_REASONS = [
   'FRAG_REASM_TIMEOUT',
   'IP_FRAGMENT',
   'TX_ERROR',
+  'NEIGH_FAILED',
+  'NEIGH_QUEUEFULL',
+  'NEIGH_CREATEFAIL',
+  'IP_INADDRERRORS',
+  'IP_INVALID_SOURCE',
+  'ICMP_CSUM',
+  'INVALID_PROTO',
+  'DUP_FRAG',
+  'FRAG_TOO_FAR',
+  'IPV6_BAD_EXTHDR',
+  'IPV6_NDISC_BAD_OPTIONS',
+  'RECURSION_LIMIT',
 ] as const;
 export type DropReasonName = (typeof DROP_REASONS)[number];
 

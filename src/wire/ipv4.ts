@@ -32,6 +32,19 @@ export function ipv4IsFragment(view: DataView, o: number): boolean {
   return (view.getUint16(o + 6) & FRAGMENT_BITS) !== 0;
 }
 
+export function ipv4Id(view: DataView, o: number): number {
+  return view.getUint16(o + 4);
+}
+
+/** Where the fragment's bytes stand in the packet. */
+export function ipv4FragmentOffset(view: DataView, o: number): number {
+  return (view.getUint16(o + 6) & 0x1fff) * 8;
+}
+
+export function ipv4MoreFragments(view: DataView, o: number): boolean {
+  return (view.getUint16(o + 6) & 0x2000) !== 0;
+}
+
 export function ipv4Protocol(view: DataView, o: number): number {
   return view.getUint8(o + 9);
 }

@@ -19,6 +19,10 @@ export function ipv6NextHeader(view: DataView, o: number): number {
   return view.getUint8(o + 6);
 }
 
+export function ipv6HopLimit(view: DataView, o: number): number {
+  return view.getUint8(o + 7);
+}
+
 /** Writes 40 bytes at `o`: class and flow label 0. `source` and `dest` are 16 bytes each. */
 export function writeIpv6(
   view: DataView,
