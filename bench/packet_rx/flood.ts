@@ -69,7 +69,7 @@ function number(i: number, seq: number): void {
   view.setUint16(frame + UDP + 6, fold(sum) || 0xffff);
 }
 
-/** Fills all frames with number 0, and gives the sum that their checksum closes. */
+/** Set-up: fills all frames with number 0, and gives the sum that their checksum closes. */
 function prepare(): number {
   const { bytes, view } = frames;
   const text = `6,${'0'.repeat(SEQ_DIGITS)},81522443,-;veth: link becomes ready, queue 0 `.padEnd(LINE_LEN - 1, 'x');

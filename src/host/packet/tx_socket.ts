@@ -11,17 +11,17 @@
  *      link's: it counts as taken and as an error, and the next one is tried.
  *   3. At most DONE_MAX tags wait to be reaped; then nothing is taken.
  */
+
 import type { FrameBatch } from '../../drivers/nic/port.ts';
 import { ETH_HLEN, ETH_P_8021Q } from '../../wire/eth.ts';
 import type { HostArena } from '../arena.ts';
+import { DoneTags } from '../done_tags.ts';
 import { EAGAIN, EINTR, ENOBUFS } from '../sys/errno.ts';
 import { type Libc, libc } from '../sys/libc.ts';
 import { type Pinned, pinned, writeWord } from '../sys/pinned.ts';
 import { IOVEC_SIZE, MMSGHDR_SIZE, MSG_DONTWAIT, MSG_IOV, MSG_IOVLEN } from '../sys/socket.ts';
 
 export const TX_BURST = 64;
-/** Tags of sent frames that wait for reap(). */
-export const DONE_MAX = 256;
 const MAC_ADDRESSES = 12;
 const IOVECS = 3;
 
@@ -38,8 +38,7 @@ export class TxSocket {
   readonly #vector: Pinned = pinned(MMSGHDR_SIZE * TX_BURST);
   readonly #iovecs: Pinned = pinned(IOVEC_SIZE * IOVECS * TX_BURST);
   readonly #tags: Pinned = pinned(4 * TX_BURST);
-  readonly #done = new Int32Array(DONE_MAX);
-  #doneCount = 0;
+  readonly #done = new DoneTags();
 
   constructor(fd: number, memory: HostArena) {
     this.#fd = fd;
@@ -51,12 +50,12 @@ export class TxSocket {
 
   /** True if sent frames wait to be reaped. */
   get done(): boolean {
-    return this.#doneCount > 0;
+    return this.#done.count > 0;
   }
 
   /** Takes the first frames of batch[0..n) and gives how many. They have been sent when this returns. */
   burst(batch: FrameBatch, n: number): number {
-    const limit = Math.min(n, TX_BURST, DONE_MAX - this.#doneCount);
+    const limit = Math.min(n, TX_BURST, this.#done.room);
     for (let i = 0; i < limit; i++) this.#fill(batch, i);
     let taken = 0;
     while (taken < limit) {
@@ -76,16 +75,13 @@ export class TxSocket {
       this.errors++;
       taken++;
     }
-    for (let i = 0; i < taken; i++) this.#done[this.#doneCount++] = batch.cookie[i]!;
+    this.#done.put(batch, taken);
     return taken;
   }
 
   /** Tags of frames that have left, as many as `done` holds. */
   reap(done: FrameBatch): number {
-    const n = Math.min(this.#doneCount, done.size);
-    this.#doneCount -= n;
-    for (let i = 0; i < n; i++) done.cookie[i] = this.#done[this.#doneCount + i]!;
-    return n;
+    return this.#done.reap(done);
   }
 
   #fill(batch: FrameBatch, i: number): void {

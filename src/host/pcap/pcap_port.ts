@@ -9,6 +9,7 @@
  *   3. The end: link() becomes false, `eof` counts 1, and when the driver unmasks after its last poll, all frames are
  *      with the stack: then onEnd's listeners run, in a turn of their own.
  */
+
 import { closeSync, openSync, readSync } from 'node:fs';
 import { Counters } from '../../base/counters.ts';
 import { SetupError } from '../../base/status.ts';
@@ -16,10 +17,10 @@ import type { FrameBatch, Port, PortCaps } from '../../drivers/nic/port.ts';
 import type { Arena } from '../../skb/arena.ts';
 import { CHECKSUM_NONE } from '../../skb/checksum_state.ts';
 import { type CapturedPacket, CaptureReader } from '../../wire/pcap.ts';
+import { DoneTags } from '../done_tags.ts';
 
 const CHUNK = 1 << 20;
 const HEADROOM = 64;
-const DONE_MAX = 64;
 const RX_FRAMES = 0;
 const RX_BYTES = 1;
 
@@ -47,9 +48,8 @@ export class PcapPort implements Port {
   readonly caps: PortCaps;
   readonly counters = new Counters(COUNTERS);
   readonly #file: string;
-  readonly #done = new Int32Array(DONE_MAX);
+  readonly #done = new DoneTags();
   readonly #listeners: (() => void)[] = [];
-  #doneCount = 0;
   #open: OpenState | undefined;
   #problem: string | null = null;
   #told = false;
@@ -131,17 +131,14 @@ export class PcapPort implements Port {
 
   /** Nothing leaves: frames are taken and counted as errors. */
   txBurst(_queue: number, batch: FrameBatch, n: number): number {
-    const taken = Math.min(n, DONE_MAX - this.#doneCount);
-    for (let i = 0; i < taken; i++) this.#done[this.#doneCount++] = batch.cookie[i]!;
+    const taken = Math.min(n, this.#done.room);
+    this.#done.put(batch, taken);
     this.counters.count('tx_errors', taken);
     return taken;
   }
 
   txReap(_queue: number, done: FrameBatch): number {
-    const n = Math.min(this.#doneCount, done.size);
-    this.#doneCount -= n;
-    for (let i = 0; i < n; i++) done.cookie[i] = this.#done[this.#doneCount + i]!;
-    return n;
+    return this.#done.reap(done);
   }
 
   irqEnable(_queue: number, on: boolean): boolean {
@@ -149,7 +146,7 @@ export class PcapPort implements Port {
     if (!on || open === undefined) return false;
     if (open.waiting !== null || !open.ended) return true;
     this.#tell();
-    return this.#doneCount > 0;
+    return this.#done.count > 0;
   }
 
   /** True until the file ends. */

@@ -8,11 +8,13 @@
  *   2. EAGAIN and ENOBUFS: no room, not taken. Other errors (no route, message too long) belong to that one datagram.
  *   3. The kernel puts its own headers on: source address and port are the socket's, whatever the frame says.
  */
+
 import type { FrameBatch } from '../../drivers/nic/port.ts';
 import { ETH_HLEN, ETH_P_IP } from '../../wire/eth.ts';
 import { ipv4Dest } from '../../wire/ipv4.ts';
 import { UDP_HLEN, udpDestPort, udpLen } from '../../wire/udp.ts';
 import type { HostArena } from '../arena.ts';
+import { DoneTags } from '../done_tags.ts';
 import { EAGAIN, EINTR, ENOBUFS } from '../sys/errno.ts';
 import { type Libc, libc } from '../sys/libc.ts';
 import { type Pinned, pinned, writeWord } from '../sys/pinned.ts';
@@ -29,8 +31,6 @@ import {
 } from './socket_address.ts';
 
 export const TX_BURST = 64;
-/** Tags of sent frames that wait for reap(). */
-export const DONE_MAX = 256;
 const NAME_SIZE = 32;
 const IPV6_DEST = 24;
 
@@ -58,8 +58,7 @@ export class UdpTransmit {
   readonly #vector: Pinned = pinned(MMSGHDR_SIZE * TX_BURST);
   readonly #iovecs: Pinned = pinned(IOVEC_SIZE * TX_BURST);
   readonly #names: Pinned = pinned(NAME_SIZE * TX_BURST);
-  readonly #done = new Int32Array(DONE_MAX);
-  #doneCount = 0;
+  readonly #done = new DoneTags();
 
   constructor(fd: number, memory: HostArena, options: UdpTransmitOptions) {
     this.#fd = fd;
@@ -75,12 +74,12 @@ export class UdpTransmit {
 
   /** True if sent frames wait to be reaped. */
   get done(): boolean {
-    return this.#doneCount > 0;
+    return this.#done.count > 0;
   }
 
   /** Takes the first frames of batch[0..n) and gives how many. They have been sent, or refused, when this returns. */
   burst(batch: FrameBatch, n: number): number {
-    const limit = Math.min(n, TX_BURST, DONE_MAX - this.#doneCount);
+    const limit = Math.min(n, TX_BURST, this.#done.room);
     let taken = 0;
     while (taken < limit) {
       let run = 0;
@@ -93,16 +92,13 @@ export class UdpTransmit {
         taken++;
       }
     }
-    for (let i = 0; i < taken; i++) this.#done[this.#doneCount++] = batch.cookie[i]!;
+    this.#done.put(batch, taken);
     return taken;
   }
 
   /** Tags of frames that have left, as many as `done` holds. */
   reap(done: FrameBatch): number {
-    const n = Math.min(this.#doneCount, done.size);
-    this.#doneCount -= n;
-    for (let i = 0; i < n; i++) done.cookie[i] = this.#done[this.#doneCount + i]!;
-    return n;
+    return this.#done.reap(done);
   }
 
   /** Sends messages [0, run). Gives how many are done with, sent or refused; -1 if there is no room for the first. */
