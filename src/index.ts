@@ -60,17 +60,23 @@ export {
 } from './device/netdev_queue.ts';
 export { devClose, devOpen } from './device/open.ts';
 export { registerNetdevice, unregisterNetdevice } from './device/register.ts';
+export { createDummy } from './drivers/dummy.ts';
+export { createLoopback } from './drivers/loopback.ts';
 export { createNic, nicPort } from './drivers/nic/nic.ts';
 export { FrameBatch, type Port, type PortCaps } from './drivers/nic/port.ts';
 export { createSnull } from './drivers/snull.ts';
+export { createVethPair, removeVethPair, type VethEnd } from './drivers/veth.ts';
 export {
   createHostMachine,
   type HostMachine,
   type HostMachineOptions,
   type OpenDeviceOptions,
 } from './host/host_machine.ts';
+export { icmpEcho } from './inet/icmp.ts';
+export { icmpv6Echo } from './inet/icmpv6.ts';
 export { Inet, type InetOptions } from './inet/inet.ts';
 export { type UdpSocket, udpBind, udpUnbind } from './inet/udp.ts';
+export { type UdpMessage, UdpSock, type UdpSockOptions } from './inet/udp_socket.ts';
 export type { Executive } from './machine/executive.ts';
 export { Machine, type MachineOptions } from './machine/machine.ts';
 export { panic } from './machine/panic.ts';
@@ -111,3 +117,4 @@ export {
 export { devQueueXmit } from './stack/dev_queue_xmit.ts';
 export { netInit, type Stack } from './stack/net_init.ts';
 export type { PacketHandler } from './stack/packet_type.ts';
+export { type IpAddress, parseIp, printIp } from './wire/address.ts';
