@@ -29,9 +29,10 @@ export interface SuperFrame {
 }
 
 const POOL = 512;
-/** A TAP device keeps this much of a frame that is longer than a page in its head buffer. */
+/** A TAP device keeps this much of a frame in its head buffer if the frame does not fit into a page. */
 const TAP_LINEAR = 3712;
 const PAGE = 4096;
+const HEADROOM = 64;
 
 export class GroRig {
   readonly dev: NetDevice;
@@ -52,8 +53,8 @@ export class GroRig {
   frame(bytes: Uint8Array): SkBuff {
     const skb = this.pool.alloc(16384);
     if (skb === null) throw new Error('no memory for a test frame');
-    skbReserve(skb, 64);
-    const linear = bytes.length > PAGE ? TAP_LINEAR : bytes.length;
+    skbReserve(skb, HEADROOM);
+    const linear = bytes.length + HEADROOM < PAGE ? bytes.length : TAP_LINEAR;
     this.pool.arena.bytes.set(bytes.slice(0, linear), skbPut(skb, linear));
     if (linear < bytes.length) {
       const buf = this.pool.arena.alloc();

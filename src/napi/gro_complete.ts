@@ -123,7 +123,8 @@ function completeUdp(cb: GroCb, skb: SkBuff, off: number, ip: number): void {
   const { view } = skb.arena;
   const uh = skb.data + off;
   view.setUint16(uh + 4, skb.len - off);
-  if (cb.isFlist[skb.id] !== 0) {
+  // Not in a tunnel, as in the kernel: there it is to be cut like any other, though its segments are a list.
+  if (cb.isFlist[skb.id] !== 0 && cb.encapMark[skb.id] === 0) {
     skb.pool.info.gsoType[skb.shinfo]! |= SKB_GSO_FRAGLIST | SKB_GSO_UDP_L4;
     completeList(cb, skb);
     return;
