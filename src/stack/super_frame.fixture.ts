@@ -87,13 +87,18 @@ export function takeVnetHeader(skb: SkBuff, vnet: VnetHeader): boolean {
     if (types === 0 || vnet.gso_size === 0) return false;
     if ((vnet.gso_type & GSO_ECN) !== 0) types |= SKB_GSO_TCP_ECN;
   }
-  let headers = 14 + (types === SKB_GSO_TCPV6 ? 40 : 20) + transportLen;
+  const least = types === SKB_GSO_TCPV6 ? 40 : 20;
+  let headers = least + transportLen;
   if ((vnet.flags & NEEDS_CSUM) !== 0) {
-    if (vnet.csum_start + Math.max(transportLen, vnet.csum_offset + 2) > skb.len) return false;
+    if (vnet.csum_start + Math.max(transportLen, vnet.csum_offset + 2) > skb.len || vnet.csum_start < least)
+      return false;
     skb.ipSummed = CHECKSUM_PARTIAL;
     skb.csumStart = skb.data + vnet.csum_start;
     skb.csumOffset = vnet.csum_offset;
     headers = vnet.csum_start + transportLen;
+  }
+  if (types !== 0 && (skb.ipSummed === CHECKSUM_PARTIAL || transportLen === 8)) {
+    if (skb.csumOffset !== (transportLen === 8 ? 6 : 16)) return false;
   }
   if (types !== 0 && skb.len - headers > vnet.gso_size) {
     info.gsoSize[skb.shinfo] = vnet.gso_size;
