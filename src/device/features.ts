@@ -31,3 +31,17 @@ export const NETIF_F_GRO = 1 << 10;
 export const NETIF_F_GRO_FRAGLIST = 1 << 11;
 /** UDP datagrams too, though no socket has asked for them: for who forwards them. */
 export const NETIF_F_GRO_UDP_FWD = 1 << 12;
+
+/** Offers super-frames to the qdisc; cut in software where the device cannot (stack/gso.ts). */
+export const NETIF_F_GSO = 1 << 13;
+export const NETIF_F_LRO = 1 << 2;
+/** The hardware says a frame's hash. */
+export const NETIF_F_RXHASH = 1 << 14;
+export const NETIF_F_HIGHDMA = 1 << 15;
+/** Steers flows to queues by filters. */
+export const NETIF_F_NTUPLE = 1 << 24;
+/** Leaves the checksum at a frame's end. */
+export const NETIF_F_RXFCS = 1 << 25;
+export const NETIF_F_GRO_HW = 1 << 26;
+export const NETIF_F_HW_VLAN_CTAG_FILTER = 1 << 27;
+export const NETIF_F_ALL_TSO = NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_TSO_ECN | NETIF_F_TSO_MANGLEID;

@@ -6,27 +6,14 @@ import type { Machine } from '../machine/machine.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { SkbQueue } from '../skb/queue.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
+import { Linkwatch } from './linkwatch.ts';
 import type { NapiStruct } from './napi_struct.ts';
-import type { NetDevice } from './net_device.ts';
+import { IFF_UP, type NetDevice } from './net_device.ts';
+import { NetdevEvent, type Notifier } from './netdev_event.ts';
+import type { Qdisc } from './qdisc.ts';
 import { Softnet } from './softnet.ts';
 
-/** Events that notifiers are told of, with the kernel's numbers. */
-export const NetdevEvent = {
-  UP: 1,
-  DOWN: 2,
-  CHANGE: 4,
-  REGISTER: 5,
-  UNREGISTER: 6,
-  CHANGEMTU: 7,
-  CHANGEADDR: 8,
-  GOING_DOWN: 10,
-  CHANGENAME: 11,
-  PRE_UP: 14,
-} as const;
-export type NetdevEvent = (typeof NetdevEvent)[keyof typeof NetdevEvent];
-
-/** Is told of an event; a negative errno vetoes where that is possible (PRE_UP, REGISTER). */
-export type Notifier = (event: NetdevEvent, dev: NetDevice) => number;
+export { NetdevEvent, type Notifier } from './netdev_event.ts';
 
 export class Net {
   readonly machine: Machine;
@@ -36,12 +23,25 @@ export class Net {
   napiReceive: (skb: SkBuff) => void;
   /** Sees every napi instance that is added; puts receive offload into it. Installed by napi_init. */
   napiAdded: (napi: NapiStruct) => void = () => {};
+  /** What the stack keeps for the way down; its own type is the stack's. */
+  transmit: object | null = null;
+  /** Has what waits in a qdisc sent soon (`__netif_schedule`). Installed by the stack. */
+  scheduleQdisc: (qdisc: Qdisc) => void = () => {};
+  /** The stack's part of a device that comes up, gets its link, or loses it (`dev_activate`, `dev_deactivate`). */
+  activate: (dev: NetDevice) => void = () => {};
+  deactivate: (dev: NetDevice) => void = () => {};
+  /** txQueueLen has changed. Installed by the stack. */
+  resizeQdiscs: (dev: NetDevice) => void = () => {};
+  /** The watchdog looks after the device again (`__netdev_watchdog_up`). Installed by the stack. */
+  watchdogUp: (dev: NetDevice) => void = () => {};
   nextNapiId: number;
   nextIfindex = 1;
   /** Identification field of the last IPv4 packet that netpoll sent; the first one has 1. */
   ipId = 0;
   /** Frames kept for netpoll, for when memory is out (`MAX_SKBS`). */
   readonly netpollReserve = new SkbQueue(32);
+  /** Follows links that come and go. */
+  readonly linkwatch: Linkwatch;
   readonly #notifiers: Notifier[] = [];
 
   constructor(machine: Machine) {
@@ -51,6 +51,7 @@ export class Net {
       return 1;
     };
     this.softnet = machine.cpus.map((cpu) => new Softnet(cpu, nobody));
+    this.linkwatch = new Linkwatch(machine);
     this.napiReceive = nobody;
     this.nextNapiId = machine.cpus.length + 1;
   }
@@ -60,19 +61,43 @@ export class Net {
     return this.devices.find((dev) => dev.name === name);
   }
 
-  /** Tells `notifier` of events from now on. (`register_netdevice_notifier`) */
-  registerNotifier(notifier: Notifier): void {
+  /**
+   * Tells `notifier` of events from now on, and first of what there is: REGISTER of every device, UP of those that are. A
+   * veto among these takes it back and is returned. (`register_netdevice_notifier`)
+   */
+  registerNotifier(notifier: Notifier): number {
     this.#notifiers.push(notifier);
+    for (const dev of this.devices) {
+      const verdict = notifier(NetdevEvent.REGISTER, dev);
+      if (verdict < 0) {
+        this.#forget(notifier, dev);
+        return verdict;
+      }
+      if ((dev.flags & IFF_UP) !== 0) notifier(NetdevEvent.UP, dev);
+    }
+    return 0;
   }
 
+  /** It is told of no more events, and last that everything has gone. (`unregister_netdevice_notifier`) */
   unregisterNotifier(notifier: Notifier): void {
-    const at = this.#notifiers.indexOf(notifier);
-    if (at >= 0) this.#notifiers.splice(at, 1);
+    if (this.#notifiers.includes(notifier)) this.#forget(notifier);
+  }
+
+  #forget(notifier: Notifier, until?: NetDevice): void {
+    this.#notifiers.splice(this.#notifiers.indexOf(notifier), 1);
+    for (const dev of this.devices) {
+      if (dev === until) return;
+      if ((dev.flags & IFF_UP) !== 0) {
+        notifier(NetdevEvent.GOING_DOWN, dev);
+        notifier(NetdevEvent.DOWN, dev);
+      }
+      notifier(NetdevEvent.UNREGISTER, dev);
+    }
   }
 
   /** Tells everybody; the first veto (a negative errno) ends the round and is returned. */
   notify(event: NetdevEvent, dev: NetDevice): number {
-    for (const notifier of this.#notifiers) {
+    for (const notifier of [...this.#notifiers]) {
       const verdict = notifier(event, dev);
       if (verdict < 0) return verdict;
     }

@@ -8,6 +8,7 @@ import { NetdevEvent } from './net.ts';
 import { type DeviceOps, IFF_UP, netifCarrierOff, netifCarrierOk, netifCarrierOn, netifRunning } from './net_device.ts';
 import { netifStartQueue, netifStopQueue, netifWakeQueue } from './netdev_queue.ts';
 import { devClose, devOpen } from './open.ts';
+import { NOOP_OPS, Qdisc } from './qdisc.ts';
 import { devValidName, registerNetdevice, unregisterNetdevice } from './register.ts';
 
 const OPS: DeviceOps = { open: () => 0, startXmit: () => 0 };
@@ -65,7 +66,15 @@ describe('a device’s life', () => {
     unregisterNetdevice(dev);
     devClose(dev);
     const open = ['PRE_UP', 'UP running up'];
-    expect(events).toEqual(['REGISTER', ...open, 'GOING_DOWN running up', 'DOWN', 'UNREGISTER']);
+    expect(events).toEqual([
+      'POST_INIT',
+      'REGISTER',
+      ...open,
+      'GOING_DOWN running up',
+      'DOWN',
+      'UNREGISTER',
+      'PRE_UNINIT',
+    ]);
     expect(() => unregisterNetdevice(dev)).toThrow(Bug);
     expect(() => registerNetdevice(dev)).toThrow(Bug);
   });
@@ -75,7 +84,7 @@ describe('a device’s life', () => {
     const dev = make('eth0');
     registerNetdevice(dev);
     expect([devOpen(dev), netifRunning(dev)]).toEqual([-16, false]);
-    net.registerNotifier((event) => (event === NetdevEvent.REGISTER ? -1 : 0));
+    net.registerNotifier((event, made) => (event === NetdevEvent.REGISTER && made.name === 'eth1' ? -1 : 0));
     expect([registerNetdevice(make('eth1')), net.byName('eth1')]).toEqual([-1, undefined]);
   });
 
@@ -116,10 +125,12 @@ describe('a device’s life', () => {
 
 describe('a transmit queue', () => {
   it('runs what waits when it is woken, not when it is started, and only if it was stopped', () => {
-    const dev = testDevice(testNet().net);
+    const { net } = testNet();
+    const dev = testDevice(net);
     const queue = dev.txQueues[0]!;
     let woken = 0;
-    queue.onWake = () => woken++;
+    queue.qdisc = new Qdisc(NOOP_OPS, dev);
+    net.scheduleQdisc = () => woken++;
     netifWakeQueue(queue);
     netifStopQueue(queue, 7);
     expect([queue.frozenOrStopped, queue.transStartNs]).toEqual([true, 7]);

@@ -11,6 +11,7 @@ import { List } from '../base/list.ts';
 import type { Cpu } from '../machine/cpu.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
 import type { NapiStruct } from './napi_struct.ts';
+import type { Qdisc } from './qdisc.ts';
 
 /** Takes a frame in softirq context, and with it the reference; returns NET_RX_SUCCESS or NET_RX_DROP. */
 export type ReceiveSink = (skb: SkBuff) => number;
@@ -25,6 +26,11 @@ export class Softnet {
   deliver: ReceiveSink;
   /** Where drivers without NAPI put frames, from any context. */
   enqueue: ReceiveSink;
+  /** Qdiscs that have frames to send, a singly linked list in order (`output_queue`). */
+  outputQueue: Qdisc | null = null;
+  outputTail: Qdisc | null = null;
+  /** Depth of devQueueXmit calls from inside a driver's startXmit. */
+  xmitRecursion = 0;
   /** Columns of /proc/net/softnet_stat. */
   processed = 0;
   dropped = 0;

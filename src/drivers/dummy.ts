@@ -23,6 +23,7 @@ const DUMMY_MTU_MAX = 65535;
 /** Makes and registers a dummy; it is down. `mac` has 6 bytes. Throws SetupError `ERR_NETPOLL_NAME`. (`dummy_setup`) */
 export function createDummy(net: Net, mac: Uint8Array, name = 'dummy%d'): NetDevice {
   const dev = allocEtherdev(net, { name, ops: DUMMY_OPS });
+  dev.noQueue = true;
   dev.devAddr.set(mac);
   dev.flags = (dev.flags | IFF_NOARP) & ~IFF_MULTICAST;
   dev.minMtu = 0;

@@ -9,6 +9,14 @@
  */
 import { NET_RX_SUCCESS, NETDEV_TX_OK, SetupError } from '../base/status.ts';
 import { ethTypeTrans } from '../device/eth.ts';
+import {
+  NETIF_F_FRAGLIST,
+  NETIF_F_HIGHDMA,
+  NETIF_F_HW_CSUM,
+  NETIF_F_LOOPBACK,
+  NETIF_F_RXCSUM,
+  NETIF_F_SG,
+} from '../device/features.ts';
 import type { Net } from '../device/net.ts';
 import {
   allocNetdev,
@@ -25,6 +33,9 @@ import { registerNetdevice } from '../device/register.ts';
 import { ETH_HLEN } from '../wire/eth.ts';
 import { skbOrphan } from './forward.ts';
 
+/** Nothing is ever cut or filled in for ourselves. */
+const LOOPBACK_FEATURES =
+  NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_HIGHDMA | NETIF_F_LOOPBACK;
 export const ARPHRD_LOOPBACK = 772;
 /** The largest IP packet, and a link layer's header beside it. */
 const LOOPBACK_MTU = 65536;
@@ -46,6 +57,8 @@ function loopbackSetup(dev: NetDevice): void {
   dev.maxMtu = LOOPBACK_MTU;
   dev.hardHeaderLen = ETH_HLEN;
   dev.txQueueLen = 1000;
+  dev.noQueue = true;
+  dev.features = LOOPBACK_FEATURES;
 }
 
 const LOOPBACK_OPS: DeviceOps = {

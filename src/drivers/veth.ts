@@ -10,6 +10,7 @@
  */
 import { NET_RX_SUCCESS, NETDEV_TX_OK, SetupError } from '../base/status.ts';
 import { allocEtherdev, ethTypeTrans } from '../device/eth.ts';
+import { NETIF_F_FRAGLIST, NETIF_F_HIGHDMA, NETIF_F_HW_CSUM, NETIF_F_RXCSUM, NETIF_F_SG } from '../device/features.ts';
 import {
   type NapiStruct,
   napiCompleteDone,
@@ -42,6 +43,8 @@ import { ETH_HLEN } from '../wire/eth.ts';
 import { skbCopyAcross } from './across.ts';
 import { skbForwardable, skbScrub } from './forward.ts';
 
+/** Pieces and checksums are the peer's business. */
+const VETH_FEATURES = NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_HW_CSUM | NETIF_F_RXCSUM | NETIF_F_HIGHDMA;
 /** Frames that wait for a peer's poll. (`VETH_RING_SIZE`) */
 const VETH_RING_SIZE = 256;
 const VETH_MTU_MAX = 65535;
@@ -97,6 +100,9 @@ function createEnd(end: VethEnd): NetDevice {
   const veth = new Veth(end.gro ?? false);
   const dev = allocEtherdev(end.net, { name, ops: VETH_OPS, priv: veth });
   dev.devAddr.set(end.mac);
+  dev.noQueue = true;
+  dev.features = VETH_FEATURES;
+  dev.hwFeatures = VETH_FEATURES;
   dev.maxMtu = VETH_MTU_MAX;
   netifCarrierOff(dev);
   veth.napi = netifNapiAdd(dev, (napi, budget) => vethPoll(veth, napi, budget));

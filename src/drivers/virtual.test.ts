@@ -163,7 +163,7 @@ describe.each([
     devOpen(va);
     devQueueXmit(frame(va, MAC_B));
     expect(va.stats.get('tx_dropped')).toBe(1);
-    expect(a.machine.skbs.drops.get('DEV_READY')).toBe(1);
+    expect(a.machine.skbs.drops.get('QDISC_DROP')).toBe(1);
     devOpen(vb);
     for (let i = 0; i < 1200; i++) va.ops.startXmit(frame(va, MAC_B), va, va.txQueues[0]!);
     const taken = gro ? 256 : 1000;

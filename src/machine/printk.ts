@@ -103,6 +103,10 @@ export class Printk {
     this.printk(Loglevel.EMERG, text);
   }
 
+  crit(text: string): void {
+    this.printk(Loglevel.CRIT, text);
+  }
+
   err(text: string): void {
     this.printk(Loglevel.ERR, text);
   }

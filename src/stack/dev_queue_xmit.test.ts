@@ -1,9 +1,11 @@
 import { describe, expect, it } from 'vitest';
 import { Bug } from '../base/assert.ts';
-import { NETDEV_TX_BUSY, NETDEV_TX_OK } from '../base/status.ts';
+import { NET_XMIT_CN, NETDEV_TX_BUSY, NETDEV_TX_OK } from '../base/status.ts';
+import { devChangeTxQueueLen } from '../device/change.ts';
 import { testDevice, testFrame, testNet } from '../device/device.fixture.ts';
-import { netifStopQueue, netifWakeQueue, txTrylock, txUnlock } from '../device/netdev_queue.ts';
+import { netifStartQueue, netifStopQueue, netifWakeQueue, txTrylock, txUnlock } from '../device/netdev_queue.ts';
 import { devClose } from '../device/open.ts';
+import { Softirq } from '../machine/softirq.ts';
 import { devQueueXmit } from './dev_queue_xmit.ts';
 import { netInit } from './net_init.ts';
 
@@ -32,7 +34,7 @@ describe('devQueueXmit', () => {
     const { send, sent, driver, queue, machine } = rig();
     driver.room = 2;
     for (let n = 0; n < 6; n++) expect(send(n)).toBe(0);
-    expect([sent, queue.requeues, queue.qdisc!.length]).toEqual([[0, 1], 1, 4]);
+    expect([sent, queue.requeues, queue.qdisc!.qlen]).toEqual([[0, 1], 1, 4]);
     driver.room = 100;
     netifWakeQueue(queue);
     machine.turn();
@@ -41,14 +43,14 @@ describe('devQueueXmit', () => {
 
   it('drops what is over the queue’s limit, and what is for a device that is down, with reasons', () => {
     const { send, dev, queue, machine } = rig();
-    dev.txQueueLen = 3;
+    devChangeTxQueueLen(dev, 3);
     netifStopQueue(queue, 0);
     expect([1, 2, 3, 4].map(send)).toEqual([0, 0, 0, 1]);
-    expect([machine.skbs.drops.get('QDISC_OVERLIMIT'), dev.stats.get('tx_dropped')]).toEqual([1, 1]);
+    expect([machine.skbs.drops.get('QDISC_OVERLIMIT'), queue.qdisc!.drops]).toEqual([1, 1]);
     devClose(dev);
     expect([machine.skbs.drops.get('QUEUE_PURGE'), machine.skbs.inUse]).toEqual([3, 0]);
-    expect(send(5)).toBe(1);
-    expect(machine.skbs.drops.get('DEV_READY')).toBe(1);
+    expect(send(5)).toBe(NET_XMIT_CN);
+    expect([machine.skbs.drops.get('QDISC_DROP'), dev.stats.get('tx_dropped')]).toEqual([1, 1]);
   });
 
   it('is not callable with interrupts off', () => {
@@ -71,13 +73,8 @@ describe('devQueueXmit', () => {
     const { send, sent, queue, machine } = rig();
     netifStopQueue(queue, 0);
     for (let n = 0; n < 100; n++) send(n);
-    const runs: number[] = [];
-    queue.onWake!(queue);
-    queue.state = 0;
+    netifStartQueue(queue);
     send(100);
-    runs.push(sent.length);
-    machine.turn();
-    runs.push(sent.length);
-    expect(runs).toEqual([64, 101]);
+    expect([sent.length, machine.softirq.count[Softirq.NET_TX]]).toEqual([101, 1]);
   });
 });

@@ -2,76 +2,77 @@
 /**
  * dev_queue_xmit: the ordinary way down, for who may wait. (Netpoll has its own way, netpoll/send.ts, for who may not.)
  *
- *     devQueueXmit --> queue of the transmit queue, at most txQueueLen --> driver, while it takes frames
- *                                        ^ BUSY or stopped: the frame goes back to the head, tried again
- *                                          when the driver wakes the queue
+ *     devQueueXmit --> pick a transmit queue --> its qdisc ------> qdiscRun --> driver        (qdisc_run.ts)
+ *                                           \--> no qdisc: the driver at once; stacked devices come back here
  *
- * Not callable with interrupts off. The frame is consumed, whatever is returned.
+ * Not callable with interrupts off. Softirqs are off on the way, so a driver is not interrupted by its own poll. The frame is
+ * consumed, whatever is returned.
  */
 import { assert } from '../base/assert.ts';
-import { devXmitComplete, NET_XMIT_DROP, NET_XMIT_SUCCESS } from '../base/status.ts';
-import type { Net } from '../device/net.ts';
-import { devOf, type NetDevice, netifRunning, STAT_TX_DROPPED } from '../device/net_device.ts';
-import { type NetdevQueue, txTrylock, txUnlock } from '../device/netdev_queue.ts';
-import { Softirq } from '../machine/softirq.ts';
+import { devXmitComplete, Errno, NET_XMIT_DROP } from '../base/status.ts';
+import { devOf, IFF_UP, type NetDevice, netifRunning } from '../device/net_device.ts';
+import type { NetdevQueue } from '../device/netdev_queue.ts';
 import { DropReason } from '../skb/drop_reason.ts';
-import { SkbQueue } from '../skb/queue.ts';
-import type { SkBuff } from '../skb/sk_buff.ts';
+import { type SkBuff, skbResetMacHeader } from '../skb/sk_buff.ts';
+import { netdevCorePickTx } from './pick_tx.ts';
+import { devXmitSkb, txDrop, xmitUnqueued } from './qdisc_run.ts';
+import { type Transmit, transmitOf } from './transmit.ts';
 
-/** Frames that one run hands to the driver (`net.core.dev_weight`). */
-const DEV_TX_WEIGHT = 64;
+/** Devices that stand on devices, counted in one call. (`XMIT_RECURSION_LIMIT`) */
+export const XMIT_RECURSION_LIMIT = 8;
 
-/** NET_XMIT_SUCCESS, or NET_XMIT_DROP (freed: the device is down, or the queue is full). */
+/**
+ * NET_XMIT_SUCCESS; NET_XMIT_DROP or NET_XMIT_CN (freed: no room, or the device is down); -ENETDOWN (freed: a device without
+ * a queue is down or cannot send now).
+ */
 export function devQueueXmit(skb: SkBuff): number {
   const dev = devOf(skb);
-  const machine = dev.net.machine;
-  assert(!machine.cpu.irqsDisabled, 'devQueueXmit is not called with interrupts off');
-  const txq = dev.txQueues[skb.queueMapping % dev.txQueues.length]!;
-  if (!netifRunning(dev)) {
-    dev.stats.add(STAT_TX_DROPPED);
-    skb.pool.kfree(skb, DropReason.DEV_READY);
-    return NET_XMIT_DROP;
+  const tx = transmitOf(dev);
+  assert(tx !== null, 'netInit puts the stack into a machine before devQueueXmit');
+  const { machine } = dev.net;
+  const { cpu } = machine;
+  assert(!cpu.irqsDisabled, 'devQueueXmit is not called with interrupts off');
+  cpu.localBhDisable();
+  skbResetMacHeader(skb);
+  const txq = netdevCorePickTx(dev, skb, tx.hash);
+  const { qdisc } = txq;
+  let status: number;
+  if (qdisc === null) {
+    txDrop(dev, skb, DropReason.DEV_READY);
+    status = NET_XMIT_DROP;
+  } else if (qdisc.ops.enqueue !== undefined) {
+    status = devXmitSkb(tx, skb, qdisc, txq);
+  } else {
+    status = xmitNoqueue(tx, dev, skb, txq);
   }
-  txq.qdisc ??= new SkbQueue(dev.txQueueLen);
-  txq.onWake ??= () => machine.softirq.raise(Softirq.NET_TX);
-  if (!txq.qdisc.queueTail(skb)) {
-    dev.stats.add(STAT_TX_DROPPED);
-    skb.pool.kfree(skb, DropReason.QDISC_OVERLIMIT);
-    return NET_XMIT_DROP;
-  }
-  qdiscRun(dev, txq, txq.qdisc);
-  return NET_XMIT_SUCCESS;
+  machine.softirq.localBhEnable(cpu);
+  return status;
 }
 
-/** The NET_TX softirq: every device whose queue holds frames. Bound: DEV_TX_WEIGHT frames a queue. */
-export function netTxAction(net: Net): void {
-  for (let d = 0; d < net.devices.length; d++) {
-    const dev = net.devices[d]!;
-    for (let q = 0; q < dev.txQueues.length; q++) {
-      const txq = dev.txQueues[q]!;
-      if (txq.qdisc !== null && txq.qdisc.length > 0) qdiscRun(dev, txq, txq.qdisc);
-    }
+/** A device without a queue: sent now, or not at all. */
+function xmitNoqueue(tx: Transmit, dev: NetDevice, skb: SkBuff, txq: NetdevQueue): number {
+  if ((dev.flags & IFF_UP) === 0 || !netifRunning(dev)) {
+    txDrop(dev, skb, DropReason.DEV_READY);
+    return -Errno.ENETDOWN;
   }
-}
-
-function qdiscRun(dev: NetDevice, txq: NetdevQueue, qdisc: SkbQueue): void {
-  const machine = dev.net.machine;
-  if (!txTrylock(txq, machine.cpu.id)) {
-    // Netpoll, or another CPU, is inside the driver, and does not look at this queue when it leaves.
-    machine.softirq.raise(Softirq.NET_TX);
-    return;
+  const { machine } = dev.net;
+  const softnet = dev.net.softnet[machine.cpu.id]!;
+  if (txq.xmitLockOwner === machine.cpu.id || softnet.xmitRecursion > XMIT_RECURSION_LIMIT) {
+    tx.complain('Dead loop on virtual device ' + dev.name + ', fix it urgently!');
+    txDrop(dev, skb, DropReason.RECURSION_LIMIT);
+    return -Errno.ENETDOWN;
   }
-  let quota = DEV_TX_WEIGHT;
-  while (quota-- > 0 && !txq.frozenOrStopped) {
-    const skb = qdisc.dequeue();
-    if (skb === null) break;
-    if (!devXmitComplete(dev.ops.startXmit(skb, dev, txq))) {
-      qdisc.queueHead(skb);
-      txq.requeues++;
-      break;
-    }
-    txq.transStartNs = machine.executive.now();
+  const pieces = tx.piecesAt(softnet.xmitRecursion);
+  if (tx.validateXmit === null) pieces.queueTail(skb);
+  else tx.validateXmit(skb, dev, pieces);
+  let status = 0;
+  softnet.xmitRecursion++;
+  for (let piece = pieces.dequeue(); piece !== null; piece = pieces.dequeue()) {
+    if (devXmitComplete(xmitUnqueued(tx, piece, txq))) continue;
+    tx.complain('Virtual device ' + dev.name + ' asks to queue packet!');
+    txDrop(dev, piece, DropReason.DEV_READY);
+    status = -Errno.ENETDOWN;
   }
-  txUnlock(txq);
-  if (qdisc.length > 0 && !txq.frozenOrStopped) machine.softirq.raise(Softirq.NET_TX);
+  softnet.xmitRecursion--;
+  return status;
 }

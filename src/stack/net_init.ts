@@ -8,9 +8,13 @@ import { Softirq } from '../machine/softirq.ts';
 import { napiInit } from '../napi/napi_init.ts';
 import type { NetRxLimits } from '../napi/net_rx_action.ts';
 import { backlogInit } from './backlog.ts';
-import { netTxAction } from './dev_queue_xmit.ts';
 import { PacketTypes } from './packet_type.ts';
+import { devActivate, devDeactivate, devResizeQdiscs } from './qdisc_attach.ts';
+import { netifSchedule, netTxAction } from './qdisc_run.ts';
 import { netifReceiveSkb } from './receive.ts';
+import { Transmit } from './transmit.ts';
+import { validateXmit } from './validate_xmit.ts';
+import { watchdogUp } from './watchdog.ts';
 
 export interface Stack {
   readonly net: Net;
@@ -24,6 +28,14 @@ export function netInit(net: Net): Stack {
   const types = new PacketTypes();
   for (const softnet of net.softnet) softnet.deliver = (skb) => netifReceiveSkb(net, types, skb);
   backlogInit(net);
-  net.machine.softirq.open(Softirq.NET_TX, () => netTxAction(net));
+  const tx = new Transmit(net, types.taps);
+  tx.validateXmit = validateXmit;
+  net.transmit = tx;
+  net.scheduleQdisc = (qdisc) => netifSchedule(net, qdisc);
+  net.activate = devActivate;
+  net.deactivate = devDeactivate;
+  net.resizeQdiscs = devResizeQdiscs;
+  net.watchdogUp = watchdogUp;
+  net.machine.softirq.open(Softirq.NET_TX, () => netTxAction(tx));
   return { net, types, limits };
 }
