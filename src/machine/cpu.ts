@@ -29,8 +29,11 @@ export class Cpu {
   readonly #waiting: IrqLine[] = [];
   #next = 0;
   #tail = 0;
-  /** localIrqRestore delivers what waits; a handler's own end must not start another round inside this one. */
-  #delivering = false;
+  /**
+   * Context in which localIrqRestore delivers what waits, or -1: a handler's own end must not start another round inside this
+   * one. Softirqs that run at the end of an interrupt are another context: they are interrupted again.
+   */
+  #deliveringAt = -1;
 
   constructor(id: number) {
     this.id = id;
@@ -67,14 +70,15 @@ export class Cpu {
   localIrqRestore(were: boolean): void {
     if (were) return;
     this.irqsDisabled = false;
-    if (this.inHardirq || this.#delivering || this.#next === this.#tail) return;
-    this.#delivering = true;
+    if (this.inHardirq || this.#deliveringAt === this.preemptCount || this.#next === this.#tail) return;
+    const outer = this.#deliveringAt;
+    this.#deliveringAt = this.preemptCount;
     while (this.#next < this.#tail) {
       const line = this.#waiting[this.#next++]!;
       if (this.#next === this.#tail) this.#next = this.#tail = 0;
       line.deliver();
     }
-    this.#delivering = false;
+    this.#deliveringAt = outer;
   }
 
   /** Interrupts are on, and none waits. */

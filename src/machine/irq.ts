@@ -42,9 +42,12 @@ export class IrqLine {
       this.#pending = true;
       return;
     }
-    if (this.cpu.irqsDisabled || this.cpu.inHardirq) {
+    const { meter } = this.#machine;
+    const busy = meter !== null && meter.busy(this.cpu);
+    if (busy || this.cpu.irqsDisabled || this.cpu.inHardirq) {
       this.#pending = true;
       this.cpu.postpone(this);
+      if (busy) meter.deliverLater(this.cpu);
       return;
     }
     this.#handle();
@@ -80,11 +83,13 @@ export class IrqLine {
     const irqsWere = cpu.localIrqSave();
     cpu.preemptCount += HARDIRQ_UNIT;
     this.count++;
+    if (machine.meter !== null) machine.meter.irqEntry(cpu);
     this.#handler();
     cpu.preemptCount -= HARDIRQ_UNIT;
     cpu.assertBalanced(since, 'the interrupt handler of', this.name);
     cpu.localIrqRestore(irqsWere);
     machine.softirq.irqExit(cpu);
+    if (machine.meter !== null) machine.meter.irqReturn(cpu);
     machine.leaveCpu(interrupted);
   }
 }

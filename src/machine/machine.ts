@@ -10,6 +10,7 @@
 import type { Arena } from '../skb/arena.ts';
 import { SkbPool } from '../skb/pool.ts';
 import { Cpu } from './cpu.ts';
+import type { CpuMeter } from './cpu_meter.ts';
 import type { Executive } from './executive.ts';
 import { IrqLine } from './irq.ts';
 import { Printk } from './printk.ts';
@@ -50,6 +51,8 @@ export class Machine {
   dead = false;
   /** An oops or a panic is being printed (`oops_in_progress`). */
   oopsInProgress = 0;
+  /** Makes code take time; null: it takes none. Installed by a world. */
+  meter: CpuMeter | null = null;
 
   constructor(options: MachineOptions) {
     this.executive = options.executive;
@@ -107,7 +110,8 @@ export class Machine {
       this.softirq.localBhEnable(cpu);
     }
     for (let left = this.works.length; left > 0; left--) this.works.shift()?.run();
-    for (const each of this.cpus) if (each.ksoftirqdRunnable) this.softirq.runKsoftirqd(each);
+    // A meter has a scheduler, which lets ksoftirqd run when it is its turn.
+    if (this.meter === null) for (const each of this.cpus) if (each.ksoftirqdRunnable) this.softirq.runKsoftirqd(each);
     if (this.works.length > 0) this.executive.requestTurn();
   }
 }

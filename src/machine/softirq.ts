@@ -78,7 +78,9 @@ export class SoftirqTable {
   wakeKsoftirqd(cpu: Cpu): void {
     if (cpu.ksoftirqdRunnable) return;
     cpu.ksoftirqdRunnable = true;
-    this.#machine.executive.requestTurn();
+    const { meter } = this.#machine;
+    if (meter === null) this.#machine.executive.requestTurn();
+    else meter.wakeKsoftirqd(cpu);
   }
 
   /** ksoftirqd's turn on `cpu`; called by the machine. */
@@ -99,6 +101,7 @@ export class SoftirqTable {
         this.wakeKsoftirqd(cpu);
         break;
       }
+      if (machine.meter !== null) machine.meter.softirqPass(cpu);
       const pending = cpu.softirqPending;
       cpu.softirqPending = 0;
       for (let vector = 0; vector < VECTORS; vector++) {

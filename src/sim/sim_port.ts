@@ -13,6 +13,7 @@ import { Ring } from '../base/ring.ts';
 import type { FrameBatch, Port, PortCaps } from '../drivers/nic/port.ts';
 import type { Arena } from '../skb/arena.ts';
 import { isMulticastMac, macEquals } from '../wire/eth.ts';
+import type { CpuModel } from './cpu_model.ts';
 import type { Attachment, Wire } from './wire.ts';
 import type { World } from './world.ts';
 
@@ -24,6 +25,9 @@ export const SIM_PORT_COUNTERS = [
   'rx_no_buffer',
   'tx_ring_full',
   'interrupts',
+  'rx_no_link',
+  'rx_flushed',
+  'tx_flushed',
 ] as const;
 
 export interface SimPortOptions {
@@ -35,6 +39,8 @@ export interface SimPortOptions {
   readonly ring?: number;
   /** Takes frames for every address. */
   readonly promiscuous?: boolean;
+  /** What the driver's work with this card costs the machine that it is in. */
+  readonly model?: CpuModel | null;
 }
 
 /** Bytes in front of a received frame. */
@@ -60,6 +66,7 @@ export class SimPort implements Port, Attachment {
   promiscuous: boolean;
   readonly #world: World;
   readonly #wire: Wire;
+  readonly #model: CpuModel | null;
   readonly #rx: Ring<RxFrame>;
   readonly #rxSpare: RxFrame[] = [];
   readonly #tx: Ring<TxFrame>;
@@ -79,6 +86,7 @@ export class SimPort implements Port, Attachment {
     this.name = options.name;
     this.#world = world;
     this.#wire = options.wire;
+    this.#model = options.model ?? null;
     this.promiscuous = options.promiscuous ?? false;
     this.#rx = new Ring(ring);
     this.#tx = new Ring(ring);
@@ -107,6 +115,8 @@ export class SimPort implements Port, Attachment {
     this.#wire.detach(this);
     this.#open = false;
     this.#irqOn = false;
+    this.counters.count('rx_flushed', this.#rx.length);
+    this.counters.count('tx_flushed', this.#tx.length);
     for (let frame = this.#rx.shift(); frame !== undefined; frame = this.#rx.shift()) this.#arena?.release(frame.buf);
     for (let frame = this.#tx.shift(); frame !== undefined; frame = this.#tx.shift()) this.#done.push(frame);
     this.#sending = false;
@@ -131,7 +141,10 @@ export class SimPort implements Port, Attachment {
   /** The wire's end: a frame arrives. */
   receive(bytes: Uint8Array, len: number): void {
     const arena = this.#arena;
-    if (arena === null || !this.#open || !this.#plugged) return;
+    if (arena === null || !this.#open || !this.#plugged) {
+      this.counters.count('rx_no_link');
+      return;
+    }
     if (!this.promiscuous && !isMulticastMac(bytes, 0) && !macEquals(bytes, 0, this.caps.mac)) {
       this.counters.count('rx_filtered');
       return;
@@ -172,10 +185,12 @@ export class SimPort implements Port, Attachment {
       this.#rxSpare.push(frame);
       n++;
     }
+    if (this.#model !== null) this.#model.chargePoll(n);
     return n;
   }
 
   txBurst(_queue: number, batch: FrameBatch, n: number): number {
+    if (this.#model !== null) this.#model.charge(n * this.#model.costs.transmitNs);
     let taken = 0;
     // A descriptor is free again when it was reaped, so the ring's room counts both.
     while (taken < n && this.#tx.length + this.#done.length < this.#tx.capacity) {

@@ -1,7 +1,7 @@
 /**
  * A wire: an Ethernet segment that any number of simulated ports hang on. What one sends, all others hear.
  *
- *     port A --transmit--> [rate: one frame after the other] --delay--> [loss, duplication] --> port B, port C
+ *     port A --transmit--> [rate: one frame after the other] --[loss, duplication, reorder]--> delay, jitter --> port B, port C
  *
  * Frames on the wire are copies in buffers of the wire's own pool, so the sender's memory is free once it has sent, and a
  * long run allocates nothing. Faults are drawn from the world's seed.
@@ -18,6 +18,10 @@ export interface WireOptions {
   readonly loss?: number;
   /** Chance that a frame arrives twice. */
   readonly duplication?: number;
+  /** The delay is up to this much longer, differently for each frame; order is kept. 0 if absent. */
+  readonly jitterNs?: number;
+  /** Chance that a frame is held back by REORDER_NS, so that later ones overtake it. */
+  readonly reorder?: number;
 }
 
 /** What hangs on a wire. receive() may read bytes[0..len) during the call. */
@@ -25,7 +29,21 @@ export interface Attachment {
   receive(bytes: Uint8Array, len: number): void;
 }
 
-export const WIRE_COUNTERS = ['frames', 'bytes', 'lost', 'duplicated', 'partitioned'] as const;
+/** `offered` counts a frame once for each station that should hear it; offered = lost + partitioned + arrived + on the way - duplicated. */
+export const WIRE_COUNTERS = [
+  'frames',
+  'bytes',
+  'lost',
+  'duplicated',
+  'partitioned',
+  'reordered',
+  'offered',
+  'arrived',
+  'unplugged',
+] as const;
+
+/** How long a frame that is to be overtaken is held back. */
+export const REORDER_NS = 200_000;
 
 /** Bytes on the medium besides the frame: preamble 8, check sequence 4, gap 12; and frames are padded to 60. */
 const OVERHEAD = 24;
@@ -37,11 +55,17 @@ export class Wire {
   delayNs: number;
   loss: number;
   duplication: number;
+  jitterNs: number;
+  reorder: number;
+  /** Frames between their end of sending and their arrival. */
+  onTheWay = 0;
   /** Cut: nothing gets through, but ports still see a link. */
   partitioned = false;
   readonly #world: World;
   readonly #attached: Attachment[] = [];
   readonly #spare: Uint8Array[] = [];
+  /** When the last frame in order reaches each station. */
+  readonly #lastNs = new Map<Attachment, number>();
 
   constructor(world: World, options: WireOptions = {}) {
     this.#world = world;
@@ -49,6 +73,8 @@ export class Wire {
     this.delayNs = options.delayNs ?? 5_000;
     this.loss = options.loss ?? 0;
     this.duplication = options.duplication ?? 0;
+    this.jitterNs = options.jitterNs ?? 0;
+    this.reorder = options.reorder ?? 0;
   }
 
   attach(attachment: Attachment): void {
@@ -69,8 +95,10 @@ export class Wire {
   transmit(from: Attachment, memory: Uint8Array, offset: number, len: number): void {
     this.counters.count('frames');
     this.counters.count('bytes', len);
+    const hearers = this.#attached.length - (this.#attached.includes(from) ? 1 : 0);
+    this.counters.count('offered', hearers);
     if (this.partitioned) {
-      this.counters.count('partitioned');
+      this.counters.count('partitioned', hearers);
       return;
     }
     for (const to of this.#attached) {
@@ -91,9 +119,28 @@ export class Wire {
     const spare = this.#spare.pop();
     const bytes = spare !== undefined && spare.length >= len ? spare : new Uint8Array(Math.max(len, 2048));
     for (let i = 0; i < len; i++) bytes[i] = memory[offset + i]!;
-    this.#world.after(this.delayNs, () => {
-      to.receive(bytes, len);
+    this.onTheWay++;
+    this.#world.at(this.#arrivalNs(to), () => {
+      this.onTheWay--;
+      this.counters.count('arrived');
+      if (this.#attached.includes(to)) to.receive(bytes, len);
+      else this.counters.count('unplugged');
       this.#spare.push(bytes);
     });
+  }
+
+  /** Draws only for faults that are switched on, so that a wire without them takes no chance from the others. */
+  #arrivalNs(to: Attachment): number {
+    const { prng, nowNs } = this.#world;
+    let atNs = nowNs + this.delayNs;
+    if (this.jitterNs > 0) {
+      atNs = Math.max(atNs + prng.below(this.jitterNs), this.#lastNs.get(to) ?? 0);
+      this.#lastNs.set(to, atNs);
+    }
+    if (this.reorder > 0 && prng.chance(this.reorder)) {
+      this.counters.count('reordered');
+      return atNs + REORDER_NS;
+    }
+    return atNs;
   }
 }

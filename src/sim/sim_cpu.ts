@@ -1,0 +1,182 @@
+/**
+ * One CPU of the cost model: its clock, its accounts, its run queue.
+ *
+ *     reschedule --> event: pick --> run a slice: task, turn, ksoftirqd --> account --> event: pick --> ... --> idle
+ *
+ * Each slice is an event of the world, so the JavaScript stack is empty between slices, whatever the CPU is doing.
+ */
+import type { Cpu } from '../machine/cpu.ts';
+import type { CpuModel } from './cpu_model.ts';
+import { CPU_TIMES, TASK } from './cpu_time.ts';
+import { RunQueue, type Schedulable } from './scheduler.ts';
+import type { SimExecutive } from './sim_executive.ts';
+
+const NICE_0 = 1024;
+const TICK_NS = 4e6;
+/** A CPU that cannot switch now (it is in an interrupt) is asked again after so long, if nothing else happens before. */
+const ASK_AGAIN_NS = 50_000;
+
+/** A task in user space. */
+export interface SimTask {
+  /** There is work for it (again). */
+  wake(): void;
+  /** CPU time that it has had. */
+  readonly usedNs: number;
+}
+
+export class SimCpu {
+  readonly cpu: Cpu;
+  readonly times = new Float64Array(CPU_TIMES.length);
+  readonly queue = new RunQueue();
+  readonly ksoftirqd: Schedulable;
+  readonly turns: Schedulable;
+  /** Ahead of the world until then. */
+  busyUntilNs = 0;
+  inKsoftirqd = false;
+  readonly #model: CpuModel;
+  /** Everything that was charged here, to see what a nested interrupt took. */
+  #chargedNs = 0;
+  #needResched = false;
+  #last: Schedulable | null = null;
+  #scheduled = false;
+  /** Where the slice that runs began, on both clocks. */
+  #sliceNs = 0;
+  #sliceChargedNs = 0;
+
+  constructor(model: CpuModel, cpu: Cpu, ksoftirqdWeight: number, executive: SimExecutive) {
+    this.#model = model;
+    this.cpu = cpu;
+    this.ksoftirqd = this.#entity('ksoftirqd', ksoftirqdWeight, () => this.#runKsoftirqd());
+    this.turns = this.#entity('turn', NICE_0, () => {
+      this.turns.runnable = false;
+      executive.onTurn();
+    });
+  }
+
+  /**
+   * `ns` pass for the code that runs on this CPU. `mayStop`: it is a task, which ends early when it is to give way. Returns what
+   * it has had.
+   */
+  pass(ns: number, column: number, mayStop: boolean): number {
+    const { world } = this.#model;
+    const startNs = world.nowNs;
+    let had = ns;
+    if ((world.moving !== null && world.moving !== this) || this.busyUntilNs > startNs) {
+      this.busyUntilNs = Math.max(this.busyUntilNs, startNs) + ns;
+    } else {
+      const outer = world.moving;
+      world.moving = this;
+      let endNs = startNs + ns;
+      let seen = this.#chargedNs;
+      let stopped = false;
+      while (!stopped && world.nextNs <= endNs && world.nextNs <= world.horizonNs) {
+        world.step();
+        endNs += this.#chargedNs - seen;
+        seen = this.#chargedNs;
+        stopped = mayStop && this.#needResched;
+      }
+      if (stopped) had = Math.max(0, ns - (endNs - world.nowNs));
+      else if (endNs > world.horizonNs) {
+        world.skipTo(world.horizonNs);
+        this.busyUntilNs = Math.max(this.busyUntilNs, endNs);
+      } else world.skipTo(endNs);
+      world.moving = outer;
+    }
+    this.times[column]! += had;
+    this.#chargedNs += had;
+    return had;
+  }
+
+  addTask(name: string, weight: number, work: (() => number) | null): SimTask {
+    let usedNs = 0;
+    const entity = this.#entity(name, weight, (sliceNs) => {
+      let left = sliceNs;
+      while (left > 0 && !this.#needResched) {
+        const cost = work === null ? left : work();
+        if (cost <= 0) {
+          entity.runnable = false;
+          return;
+        }
+        const had = this.pass(cost, TASK, work === null);
+        usedNs += had;
+        left -= had;
+        if (this.busyUntilNs > this.#model.world.nowNs) return;
+      }
+    });
+    this.wake(entity);
+    return {
+      wake: () => this.wake(entity),
+      get usedNs() {
+        return usedNs;
+      },
+    };
+  }
+
+  wake(entity: Schedulable): void {
+    const ran = this.#model.world.nowNs - this.#sliceNs - (this.#chargedNs - this.#sliceChargedNs);
+    if (this.queue.wake(entity, Math.max(0, ran))) this.#needResched = true;
+    this.reschedule();
+  }
+
+  /** Somebody may want the CPU: looks soon. Cheap when nobody does. */
+  reschedule(): void {
+    if (this.#scheduled || this.queue.current !== null || this.queue.pick() === null) return;
+    this.#later(0);
+  }
+
+  #later(delayNs: number): void {
+    this.#scheduled = true;
+    const { world } = this.#model;
+    world.at(Math.max(world.nowNs + delayNs, this.busyUntilNs), () => {
+      this.#scheduled = false;
+      this.#schedule();
+    });
+  }
+
+  #schedule(): void {
+    const { cpu, queue } = this;
+    const { world, machine, costs } = this.#model;
+    const next = queue.pick();
+    if (next === null || queue.current !== null || machine.dead) return;
+    const behind = this.busyUntilNs > world.nowNs;
+    if (behind || cpu.preemptCount !== 0 || cpu.irqsDisabled || (world.moving !== null && world.moving !== this)) {
+      this.#later(behind ? 0 : ASK_AGAIN_NS);
+      return;
+    }
+    const interrupted = machine.enterCpu(cpu);
+    queue.current = next;
+    this.#needResched = false;
+    this.#sliceNs = world.nowNs;
+    this.#sliceChargedNs = this.#chargedNs;
+    const before = this.#own(next);
+    if (costs.switchNs > 0 && next !== this.#last) this.pass(costs.switchNs, timeSystem, false);
+    this.#last = next;
+    next.run(TICK_NS - (world.nowNs % TICK_NS));
+    queue.account(next, this.#own(next) - before);
+    queue.current = null;
+    machine.leaveCpu(interrupted);
+    this.reschedule();
+  }
+
+  /** What is put on the account of `entity`: the columns that are its own. */
+  #own(entity: Schedulable): number {
+    if (entity === this.ksoftirqd) return this.times[timeKsoftirqd]!;
+    return entity === this.turns ? this.times[timeSystem]! : this.times[TASK]!;
+  }
+
+  #runKsoftirqd(): void {
+    this.ksoftirqd.runnable = false;
+    this.inKsoftirqd = true;
+    this.#model.machine.softirq.runKsoftirqd(this.cpu);
+    this.inKsoftirqd = false;
+  }
+
+  #entity(name: string, weight: number, run: (sliceNs: number) => void): Schedulable {
+    const entity: Schedulable = { name, weight, runnable: false, vruntimeNs: 0, run };
+    this.queue.add(entity);
+    return entity;
+  }
+}
+
+const timeKsoftirqd = CPU_TIMES.indexOf('ksoftirqd');
+const timeSystem = CPU_TIMES.indexOf('system');
