@@ -68,7 +68,7 @@ export function arpRcv(inet: Inet, skb: SkBuff): number {
 /** Who has the neighbour's address? Asks everybody, or the neighbour himself. (`arp_solicit`) */
 export function arpSolicit(inet: Inet, neighbour: Neighbour, unicast: boolean): void {
   const { dev, ip } = neighbour;
-  const source = inet.routes.sourceOn(dev, 4);
+  const source = inet.routes.lookup(ip, dev)?.source;
   if (ip.family !== 4 || source?.family !== 4) return;
   arpSend(inet, dev, ARPOP_REQUEST, source.v4, unicast ? neighbour.lladdr : null, ip.v4);
 }

@@ -88,8 +88,9 @@ function advertised(inet: Inet, skb: SkBuff, mac: number): boolean {
 /** Asks the group of the neighbour's address, or the neighbour himself. (`ndisc_solicit`) */
 export function ndiscSolicit(inet: Inet, neighbour: Neighbour, unicast: boolean): void {
   const { dev, ip } = neighbour;
-  const from = inet.routes.sourceOn(dev, 6);
-  if (ip.family !== 6 || from === null) return;
+  // From the address that the neighbour will see in our packets, so that he learns the one he needs.
+  const from = inet.routes.lookup(ip, dev)?.source;
+  if (ip.family !== 6 || from?.family !== 6) return;
   const to: IpAddress = unicast ? ip : { family: 6, v6: solicitedNode(ip.v6, 0, new Uint8Array(16)) };
   inet.snmp.add(Snmp.Icmp6OutNeighborSolicits);
   ndiscSend(inet, dev, NDISC_NEIGHBOUR_SOLICITATION, 0, from, to, ip.v6, ND_OPT_SOURCE_LL_ADDR);

@@ -134,18 +134,6 @@ export class Routes {
     return false;
   }
 
-  /** The device's own address for talking about neighbours: a link-local one where there is one; null: it has none. */
-  sourceOn(dev: NetDevice, family: 4 | 6): IpAddress | null {
-    let found: IpAddress | null = null;
-    for (let i = 0; i < this.addresses.length; i++) {
-      const { ip, dev: on } = this.addresses[i]!;
-      if (on !== dev || ip.family !== family) continue;
-      if (ip.family === 6 && ip.v6[0] === 0xfe && ip.v6[1] === 0x80) return ip;
-      found ??= ip;
-    }
-    return found;
-  }
-
   /** Packets for ourselves go over `lo`, if there is one that is up. */
   #loopback(to: IpAddress): Route | null {
     const dev = this.#net.devices.find((each) => (each.flags & IFF_LOOPBACK) !== 0 && (each.flags & IFF_UP) !== 0);

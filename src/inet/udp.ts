@@ -61,7 +61,9 @@ export function udpRcv(inet: Inet, skb: SkBuff, addressLen: number): number {
   const udp = skb.data;
   skb.transportHeader = udp;
   if (len < UDP_HLEN || len > skb.len || !pskbTrim(skb, len)) return drop(inet, skb, DropReason.PKT_TOO_SMALL);
-  if (!csumUnnecessary(skb.ipSummed) && !udpSumOk(skb, addressLen, len)) {
+  // Over IPv6 no checksum is a wrong one, whatever a device, or GRO, has said about it.
+  const absent = addressLen !== 4 && udpChecksum(view, udp) === 0;
+  if (absent || (!csumUnnecessary(skb.ipSummed) && !udpSumOk(skb, addressLen, len))) {
     inet.snmp.add(Snmp.UdpInCsumErrors);
     return drop(inet, skb, DropReason.UDP_CSUM);
   }

@@ -1,0 +1,61 @@
+/**
+ * A Port around a Port: passes everything on. What wants to see or change frames on their way extends it, and can be put around
+ * another one: pcap around faults around a card.
+ *
+ *     nic driver --> tracer --> faults --> sim:0          wrappers compose from the outside in
+ */
+import type { Counters } from '../../base/counters.ts';
+import type { Arena } from '../../skb/arena.ts';
+import type { FrameBatch, Port, PortCaps } from '../nic/port.ts';
+
+export class PortWrapper implements Port {
+  /** The port inside. */
+  readonly inner: Port;
+  /** The port's memory while it is open; what lies in a batch is read here. */
+  protected arena: Arena | null = null;
+
+  constructor(inner: Port) {
+    this.inner = inner;
+  }
+
+  get name(): string {
+    return this.inner.name;
+  }
+
+  get caps(): PortCaps {
+    return this.inner.caps;
+  }
+
+  get counters(): Counters {
+    return this.inner.counters;
+  }
+
+  open(memory: Arena, irq: (queue: number) => void): void {
+    this.inner.open(memory, irq);
+    this.arena = memory;
+  }
+
+  rxBurst(queue: number, out: FrameBatch, limit: number): number {
+    return this.inner.rxBurst(queue, out, limit);
+  }
+
+  txBurst(queue: number, batch: FrameBatch, n: number): number {
+    return this.inner.txBurst(queue, batch, n);
+  }
+
+  txReap(queue: number, done: FrameBatch): number {
+    return this.inner.txReap(queue, done);
+  }
+
+  irqEnable(queue: number, on: boolean): boolean {
+    return this.inner.irqEnable(queue, on);
+  }
+
+  link(): boolean {
+    return this.inner.link();
+  }
+
+  close(): void {
+    this.inner.close();
+  }
+}
