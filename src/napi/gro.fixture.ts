@@ -11,7 +11,10 @@ import { skbAddFrag, skbWalk } from '../skb/frags.ts';
 import { SkbPool } from '../skb/pool.ts';
 import { SKB_GSO_TCP_ECN, SKB_GSO_TCPV4, SKB_GSO_TCPV6, SKB_GSO_UDP_L4 } from '../skb/shared_info.ts';
 import { type SkBuff, skbPut, skbReserve } from '../skb/sk_buff.ts';
+import { fold, sum32 } from '../wire/checksum.ts';
 import { ETH_P_8021Q, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6 } from '../wire/eth.ts';
+import { IPPROTO_TCP, writeIpv4 } from '../wire/ipv4.ts';
+import { setTcpChecksum } from '../wire/tcp.ts';
 import { ETH_P_8021AD } from '../wire/vlan.ts';
 import { Gro, type GroResult, groFlush, groReceive } from './gro.ts';
 import { GroCb } from './gro_cb.ts';
@@ -145,4 +148,24 @@ export function superFrame(skb: SkBuff): SuperFrame {
     len: 14 + bytes.length,
     hex: mac.toString('hex') + Buffer.from(bytes).toString('hex'),
   };
+}
+
+/** A segment of one TCP stream over IPv4: `len` bytes of payload from `seq` on; the identification stays 0. */
+export function tcpFrame(seq: number, len: number, sourcePort = 1500): Uint8Array {
+  const bytes = new Uint8Array(54 + len).fill(0x61);
+  const view = new DataView(bytes.buffer);
+  bytes.set([0x52, 0, 0, 0, 0, 2, 0x52, 0, 0, 0, 0, 1, 8, 0]);
+  writeIpv4(view, 14, 0, IPPROTO_TCP, 0x0a000101, 0x0a000102, 20 + len);
+  view.setUint32(34, (sourcePort << 16) | 8000);
+  view.setUint32(38, seq);
+  view.setUint32(42, 100);
+  view.setUint32(46, 0x5010ffff);
+  view.setUint32(50, 0);
+  setTcpChecksum(view, 34, fold(sum32(view, 26, 8) + IPPROTO_TCP + 20 + len + sum32(view, 34, 20 + len)));
+  return bytes;
+}
+
+/** `count` segments of `len` bytes in order. */
+export function tcpTrain(count: number, len: number, sourcePort = 1500): Uint8Array[] {
+  return Array.from({ length: count }, (_, i) => tcpFrame(1000 + i * len, len, sourcePort));
 }

@@ -39,7 +39,7 @@ import {
   ipv4Version,
 } from '../wire/ipv4.ts';
 import { IPV6_HLEN, ipv6NextHeader, ipv6PayloadLen, ipv6Version } from '../wire/ipv6.ts';
-import { UDP_HLEN, udpChecksumOk, udpDestPort, udpLen, udpSourcePort } from '../wire/udp.ts';
+import { UDP_HLEN, udpChecksum, udpChecksumOk, udpDestPort, udpLen, udpSourcePort } from '../wire/udp.ts';
 import type { Netpoll, RxDatagram } from './netpoll.ts';
 import { type NetpollInfo, npinfoOf } from './npinfo.ts';
 import { findSkb } from './reserve.ts';
@@ -83,7 +83,10 @@ function deliver(info: NetpollInfo, skb: SkBuff): boolean {
   for (const np of info.receivers.slice()) {
     if (!matches(np, frame, port)) continue;
     if (datagram === null) {
-      if (!csumUnnecessary(skb.ipSummed) && !udpChecksumOk(view, frame.ip, addressLen(frame), frame.udp, frame.len)) {
+      // Over IPv6 there is no datagram without a checksum, even if receive offload had nothing against it.
+      const absent = frame.source.family === 6 && udpChecksum(view, frame.udp) === 0;
+      const known = csumUnnecessary(skb.ipSummed);
+      if (absent || (!known && !udpChecksumOk(view, frame.ip, addressLen(frame), frame.udp, frame.len))) {
         info.counters.count('bad_checksum');
         return false;
       }
