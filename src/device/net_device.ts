@@ -191,6 +191,8 @@ export class NetDevice implements SkbDevice {
   noQueue = false;
   /** A device may refuse netpoll altogether (IFF_DISABLE_NETPOLL). */
   netpollDisabled = false;
+  /** Steering of its receive queues (RPS, RFS); the type is the stack's. */
+  rpsQueues: object[] | null = null;
   rxTrap: RxTrap | null = null;
   rxHandler: RxHandler | null = null;
   /** How often the carrier came and went. */

@@ -26,6 +26,10 @@ export class Softnet {
   deliver: ReceiveSink;
   /** Where drivers without NAPI put frames, from any context. */
   enqueue: ReceiveSink;
+  /** Takes a frame that another CPU is to handle (RPS); false: it goes up here. Installed by the stack when it is wanted. */
+  steer: ((skb: SkBuff) => boolean) | null = null;
+  /** Interrupts the CPUs that this one has given frames; called at the end of net_rx_action. Installed by the stack. */
+  sendIpis: (() => void) | null = null;
   /** Qdiscs that have frames to send, a singly linked list in order (`output_queue`). */
   outputQueue: Qdisc | null = null;
   outputTail: Qdisc | null = null;
@@ -35,6 +39,9 @@ export class Softnet {
   processed = 0;
   dropped = 0;
   timeSqueeze = 0;
+  /** Interrupts that other CPUs sent for their frames. */
+  receivedRps = 0;
+  flowLimitCount = 0;
 
   constructor(cpu: Cpu, sink: ReceiveSink) {
     this.cpu = cpu;

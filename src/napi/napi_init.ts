@@ -33,7 +33,7 @@ export function napiInit(net: Net): NetRxLimits {
   net.napiReceive = (skb) => {
     const softnet = net.softnet[machine.cpu.id]!;
     if (machine.cpu.irqsDisabled) softnet.enqueue(skb);
-    else softnet.deliver(skb);
+    else if (softnet.steer === null || !softnet.steer(skb)) softnet.deliver(skb);
   };
   const cb = new GroCb(machine.skbs.size);
   net.napiAdded = (napi) => {

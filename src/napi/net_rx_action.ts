@@ -63,6 +63,7 @@ export function netRxAction(net: Net, limits: NetRxLimits): () => void {
     softnet.pollList.spliceTail(list);
     softnet.inNetRxAction = false;
     if (softnet.pollList.length > 0) machine.softirq.raiseIrqoff(cpu, Softirq.NET_RX);
+    if (softnet.sendIpis !== null) softnet.sendIpis();
   };
 }
 

@@ -1,83 +1,156 @@
 // hot
 /**
- * The backlog: frames of drivers without NAPI wait here for the NET_RX softirq.
+ * The backlog: frames of drivers without NAPI, and frames that another CPU has sent here (RPS), wait for the NET_RX softirq.
  *
- *     netifRx (any context) --> input queue, at most 1000 --> process_backlog, a NAPI poll of its own --> netif_receive_skb
+ *     netifRx (any context) --> input queue --> process queue --> process_backlog, a NAPI poll of its own --> netif_receive_skb
+ *         \--> input queue of another CPU, which is sent an interrupt at the end of this CPU's net_rx_action
  *
- * A frame that finds the queue full is dropped and counted (softnet `dropped`, reason CPU_BACKLOG): the work that the
- * interrupt did for it is lost. That is the livelock which NAPI ends by not taking the frame off the hardware at all.
+ * The input queue takes 1,001 frames: it is looked at whether more than 1,000 are there. What process_backlog has taken over does
+ * not count. A frame that finds no room is dropped and counted (softnet `dropped`, reason CPU_BACKLOG): the work that the interrupt
+ * did for it is lost. That is the livelock which NAPI ends by not taking the frame off the hardware at all.
+ *
+ * `tail` counts frames that were put in, `head` those that were handed up; both wrap at 2^32. RFS tells by them whether the last
+ * frame of a flow has left this CPU.
  */
 import { NET_RX_DROP, NET_RX_SUCCESS } from '../base/status.ts';
 import {
   NAPI_POLL_WEIGHT,
+  NAPI_STATE_SCHED,
   type NapiStruct,
   napiCompleteDone,
   napiEnable,
-  napiSchedule,
+  napiScheduleOwned,
   netifNapiAdd,
 } from '../device/napi_struct.ts';
 import type { Net } from '../device/net.ts';
 import { allocNetdev, devOf, netifRunning, STAT_RX_DROPPED } from '../device/net_device.ts';
 import type { Softnet } from '../device/softnet.ts';
+import { IrqLine } from '../machine/irq.ts';
+import { Softirq } from '../machine/softirq.ts';
 import { DropReason } from '../skb/drop_reason.ts';
+import { skbGetHash } from '../skb/get_hash.ts';
 import { SkbQueue } from '../skb/queue.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
+import type { FlowLimit } from './flow_limit.ts';
 
-/** Frames that a CPU's backlog takes (`net.core.netdev_max_backlog`). */
+/** More frames than these in a CPU's backlog, and the next one is dropped (`net.core.netdev_max_backlog`). */
 export const NETDEV_MAX_BACKLOG = 1000;
 
-/** Gives every CPU a backlog; `softnet.enqueue` becomes netif_rx. */
-export function backlogInit(net: Net): void {
-  for (const softnet of net.softnet) {
-    const queue = new SkbQueue(NETDEV_MAX_BACKLOG);
-    const napi = backlogNapi(net, softnet, queue);
-    softnet.enqueue = (skb) => netifRx(softnet, napi, queue, skb);
-  }
-}
+export class Backlog {
+  readonly softnet: Softnet;
+  readonly napi: NapiStruct;
+  readonly input: SkbQueue;
+  readonly process: SkbQueue;
+  maxBacklog = NETDEV_MAX_BACKLOG;
+  /** Frames that were ever put in, and that were handed up, modulo 2^32. */
+  tail = 0;
+  head = 0;
+  /** Drops of one flow before those of others; null: not on this CPU. */
+  flowLimit: FlowLimit | null = null;
+  /** Other CPUs' backlogs that are owed an interrupt, linked by `ipiNext` (`rps_ipi_list`). */
+  ipiList: Backlog | null = null;
+  ipiNext: Backlog | null = null;
+  readonly #net: Net;
+  readonly #call: IrqLine;
 
-/** Set-up. The instance belongs to a device that nobody sees, as the kernel's dummy net_device. */
-function backlogNapi(net: Net, softnet: Softnet, queue: SkbQueue): NapiStruct {
-  const ops = { open: () => 0, startXmit: () => 0 };
-  const dev = allocNetdev(net, { name: `backlog${softnet.cpu.id}`, ops, setup: () => {} });
-  const napi = netifNapiAdd(dev, (self, budget) => processBacklog(softnet, queue, self, budget), NAPI_POLL_WEIGHT);
-  napiEnable(napi);
-  return napi;
-}
+  constructor(net: Net, softnet: Softnet) {
+    this.#net = net;
+    this.softnet = softnet;
+    this.input = new SkbQueue(Number.POSITIVE_INFINITY);
+    this.process = new SkbQueue(Number.POSITIVE_INFINITY);
+    // Set-up. The instance belongs to a device that nobody sees, as the kernel's dummy net_device.
+    const ops = { open: () => 0, startXmit: () => 0 };
+    const dev = allocNetdev(net, { name: `backlog${softnet.cpu.id}`, ops, setup: () => {} });
+    this.napi = netifNapiAdd(dev, (napi, budget) => this.#poll(napi, budget), NAPI_POLL_WEIGHT);
+    napiEnable(this.napi);
+    this.#call = new IrqLine(net.machine, -1, 'CAL', softnet.cpu, () => this.#called());
+  }
 
-/** Takes the frame in any context. NET_RX_DROP: the device is down or the queue is full; the frame is freed. (`netif_rx`) */
-function netifRx(softnet: Softnet, napi: NapiStruct, queue: SkbQueue, skb: SkBuff): number {
-  const dev = devOf(skb);
-  if (dev.rxTrap !== null) {
-    if (dev.rxTrap(skb)) return NET_RX_SUCCESS;
-    skb.netpollSeen = true;
-  }
-  if (!netifRunning(dev)) {
-    dev.stats.add(STAT_RX_DROPPED);
-    skb.pool.kfree(skb, DropReason.DEV_READY);
-    return NET_RX_DROP;
-  }
-  if (!queue.queueTail(skb)) {
-    softnet.dropped++;
-    dev.stats.add(STAT_RX_DROPPED);
-    skb.pool.kfree(skb, DropReason.CPU_BACKLOG);
-    return NET_RX_DROP;
-  }
-  // A queue that held frames already has its instance scheduled.
-  if (queue.length === 1) napiSchedule(napi);
-  return NET_RX_SUCCESS;
-}
-
-/** Bound: `budget` frames. Budget 0 (netpoll): nothing. */
-function processBacklog(softnet: Softnet, queue: SkbQueue, napi: NapiStruct, budget: number): number {
-  let work = 0;
-  while (work < budget) {
-    const skb = queue.dequeue();
-    if (skb === null) {
-      napiCompleteDone(napi, work);
-      return work;
+  /**
+   * Takes a frame for this CPU, from any CPU in any context; `from` is the backlog of the CPU that runs. NET_RX_DROP: the device is
+   * down, there is no room, or its flow has had its share; the frame is freed. (`enqueue_to_backlog`)
+   */
+  enqueue(skb: SkBuff, from: Backlog): number {
+    const dev = devOf(skb);
+    if (!netifRunning(dev)) {
+      dev.stats.add(STAT_RX_DROPPED);
+      skb.pool.kfree(skb, DropReason.DEV_READY);
+      return NET_RX_DROP;
     }
-    softnet.deliver(skb);
-    work++;
+    const waiting = this.input.length;
+    if (waiting > this.maxBacklog || this.#limited(skb, waiting)) {
+      this.softnet.dropped++;
+      dev.stats.add(STAT_RX_DROPPED);
+      skb.pool.kfree(skb, DropReason.CPU_BACKLOG);
+      return NET_RX_DROP;
+    }
+    this.input.queueTail(skb);
+    this.tail = (this.tail + 1) >>> 0;
+    if (waiting === 0 && (this.napi.state & NAPI_STATE_SCHED) === 0) {
+      this.napi.state |= NAPI_STATE_SCHED;
+      this.#schedule(from);
+    }
+    return NET_RX_SUCCESS;
   }
-  return work;
+
+  /** Interrupts the CPUs that this one has given frames. (`net_rps_send_ipi`) */
+  sendIpis(): void {
+    let each = this.ipiList;
+    this.ipiList = null;
+    while (each !== null) {
+      const next: Backlog | null = each.ipiNext;
+      each.ipiNext = null;
+      each.#call.raise();
+      each = next;
+    }
+  }
+
+  #limited(skb: SkBuff, waiting: number): boolean {
+    if (this.flowLimit === null || waiting < this.maxBacklog >>> 1) return false;
+    const exceeded = this.flowLimit.exceeded(skbGetHash(skb));
+    if (exceeded) this.softnet.flowLimitCount++;
+    return exceeded;
+  }
+
+  /** Has this backlog polled: here at once, elsewhere when the CPU is done with its own. (`napi_schedule_rps`) */
+  #schedule(from: Backlog): void {
+    if (from === this) {
+      napiScheduleOwned(this.napi);
+      return;
+    }
+    this.ipiNext = from.ipiList;
+    from.ipiList = this;
+    if (!from.softnet.inNetRxAction) this.#net.machine.softirq.raise(Softirq.NET_RX);
+  }
+
+  /** In the interrupt, on this backlog's CPU. (`rps_trigger_softirq`) */
+  #called(): void {
+    this.softnet.receivedRps++;
+    napiScheduleOwned(this.napi);
+  }
+
+  /** Bound: `budget` frames. Budget 0 (netpoll): nothing. (`process_backlog`) */
+  #poll(napi: NapiStruct, budget: number): number {
+    if (this.ipiList !== null) this.sendIpis();
+    let work = 0;
+    while (work < budget) {
+      const skb = this.process.dequeue();
+      if (skb !== null) {
+        this.softnet.deliver(skb);
+        this.head = (this.head + 1) >>> 0;
+        work++;
+      } else if (this.input.length > 0) {
+        this.process.splice(this.input);
+      } else {
+        napiCompleteDone(napi, work);
+        break;
+      }
+    }
+    return work;
+  }
+}
+
+/** Gives every CPU a backlog, by its number. */
+export function backlogInit(net: Net): Backlog[] {
+  return net.softnet.map((softnet) => new Backlog(net, softnet));
 }
