@@ -11,4 +11,6 @@ export * from './netconsole_record.ts';
 export * from './netconsole_text.ts';
 export * from './pcap.ts';
 export * from './pcap_writer.ts';
+export * from './tcp.ts';
 export * from './udp.ts';
+export * from './vlan.ts';
