@@ -7,6 +7,7 @@ import { DropReason } from '../skb/drop_reason.ts';
 import { SkbQueue } from '../skb/queue.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
 import { Linkwatch } from './linkwatch.ts';
+import { NapiHash } from './napi_hash.ts';
 import type { NapiStruct } from './napi_struct.ts';
 import { IFF_UP, type NetDevice } from './net_device.ts';
 import { NetdevEvent, type Notifier } from './netdev_event.ts';
@@ -34,6 +35,8 @@ export class Net {
   resizeQdiscs: (dev: NetDevice) => void = () => {};
   /** The watchdog looks after the device again (`__netdev_watchdog_up`). Installed by the stack. */
   watchdogUp: (dev: NetDevice) => void = () => {};
+  /** Enabled NAPI instances by id. */
+  readonly napiHash = new NapiHash();
   nextNapiId: number;
   nextIfindex = 1;
   /** Identification field of the last IPv4 packet that netpoll sent; the first one has 1. */
@@ -43,6 +46,7 @@ export class Net {
   /** Follows links that come and go. */
   readonly linkwatch: Linkwatch;
   readonly #notifiers: Notifier[] = [];
+  readonly #said = new Set<string>();
 
   constructor(machine: Machine) {
     this.machine = machine;
@@ -54,6 +58,13 @@ export class Net {
     this.linkwatch = new Linkwatch(machine);
     this.napiReceive = nobody;
     this.nextNapiId = machine.cpus.length + 1;
+  }
+
+  /** Says `text` at level `level`, once a machine. (`pr_err_once`) */
+  sayOnce(level: number, text: string, key: string = text): void {
+    if (this.#said.has(key)) return;
+    this.#said.add(key);
+    this.machine.printk.printk(level, text);
   }
 
   /** The device called `name`. (`dev_get_by_name`) */

@@ -182,6 +182,11 @@ export class NetDevice implements SkbDevice {
   /** The driver has named a queue that is not in use, and this was said. */
   txQueueComplained = false;
   readonly napiList: NapiStruct[] = [];
+  /** What its NAPI instances start with; netdevSetDefer changes them. */
+  groFlushTimeoutNs = 0;
+  napiDeferHardIrqs = 0;
+  /** Its instances are polled by tasks (napi/threaded.ts). */
+  threaded = false;
   readonly stats: Counters<StatName> = new Counters(STAT_NAMES);
   /** The device on top of this one (bond, bridge), if any. */
   master: NetDevice | null = null;

@@ -40,6 +40,7 @@ export function napiInit(net: Net): NetRxLimits {
     const gro = new Gro(machine, cb, net.napiReceive);
     napi.gro = gro;
     napi.groFlush = (flushOld) => groFlush(gro, flushOld);
+    napi.groHolds = () => gro.held > 0;
     napi.receive = (skb) => {
       // Not for netpoll, which wants the frame now.
       if ((napi.dev.features & NETIF_F_GRO) === 0 || machine.cpu.irqsDisabled) net.napiReceive(skb);

@@ -12,10 +12,20 @@
  * Bound: budget + weight - 1 frames, or the time limit plus one poll.
  * While an instance is polled its pollOwner is this CPU: netpoll on this CPU then keeps its hands off (and defers).
  */
-import { assert } from '../base/assert.ts';
 import { List } from '../base/list.ts';
-import { NAPI_STATE_DISABLE, NAPI_STATE_SCHED, type NapiStruct, napiCompleteDone } from '../device/napi_struct.ts';
+import {
+  NAPI_STATE_DISABLE,
+  NAPI_STATE_IN_BUSY_POLL,
+  NAPI_STATE_NPSVC,
+  NAPI_STATE_PREFER_BUSY_POLL,
+  NAPI_STATE_SCHED,
+  NAPI_STATE_SCHED_THREADED,
+  type NapiStruct,
+  napiCompleteDone,
+  napiSchedule,
+} from '../device/napi_struct.ts';
 import type { Net } from '../device/net.ts';
+import { Loglevel } from '../machine/printk.ts';
 import { Softirq } from '../machine/softirq.ts';
 
 /** Frames in one run, all instances together (`net.core.netdev_budget`). */
@@ -84,17 +94,55 @@ function napiPollOne(napi: NapiStruct, cpu: number, repoll: List<NapiStruct>): n
   napi.pollOwner = -1;
   napi.polls++;
   napi.work += work;
-  assert(work <= weight, 'a poll takes no more than its budget');
-  if (work < weight) return work;
+  if (work < weight) {
+    if (isStuck(napi)) complainOfStuck(napi, work);
+    return work;
+  }
+  if (work > weight) complainOfBudget(napi, work);
   if ((napi.state & NAPI_STATE_DISABLE) !== 0) {
     napiCompleteDone(napi, work);
     return work;
   }
+  if ((napi.state & NAPI_STATE_PREFER_BUSY_POLL) !== 0) {
+    // Somebody has promised to poll it himself: not here again, but after a wait.
+    if (napiCompleteDone(napi, work)) napiSchedule(napi);
+    return work;
+  }
   // The poll goes on, but what receive offload holds does not wait for its end. Ticks that are short let it wait for one.
   napi.groFlush(napi.dev.net.machine.jiffyNs <= FLUSH_OLD_JIFFY_NS);
-  if (napi.list === null) {
+  if (napi.list === null && (napi.state & NAPI_STATE_SCHED) !== 0) {
     napi.listOwner = cpu;
     repoll.addTail(napi);
+  } else {
+    complainOfReschedule(napi);
   }
   return work;
+}
+
+/** It is owned, by nobody: the driver has not completed it. Interrupts stay masked for ever. */
+function isStuck(napi: NapiStruct): boolean {
+  return (napi.state & OWNED_OR_LEAVING) === NAPI_STATE_SCHED && napi.list === null;
+}
+
+/** What netpoll, a busy poll or a disable owns is not stuck. */
+const OWNED_OR_LEAVING =
+  NAPI_STATE_SCHED | NAPI_STATE_NPSVC | NAPI_STATE_DISABLE | NAPI_STATE_IN_BUSY_POLL | NAPI_STATE_SCHED_THREADED;
+
+function complainOfStuck(napi: NapiStruct, work: number): void {
+  const what = napi.dev.name + ': NAPI poll function returned ' + work + ' of ' + napi.weight;
+  napi.dev.net.sayOnce(Loglevel.ERR, what + ' without napi_complete_done: it is never polled again', 'napi stuck');
+}
+
+/** (`__napi_poll`) */
+function complainOfBudget(napi: NapiStruct, work: number): void {
+  const what = 'NAPI poll function of ' + napi.dev.name + ' returned ' + work;
+  napi.dev.net.sayOnce(Loglevel.ERR, what + ', exceeding its budget of ' + napi.weight + '.', 'napi budget');
+}
+
+function complainOfReschedule(napi: NapiStruct): void {
+  napi.dev.net.sayOnce(
+    Loglevel.WARNING,
+    napi.dev.name + ': Budget exhausted after napi rescheduled',
+    'napi rescheduled',
+  );
 }
