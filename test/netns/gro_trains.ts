@@ -4,7 +4,7 @@
  */
 import type { Prng } from '../../src/base/prng.ts';
 import { checksum, fold, sum32 } from '../../src/wire/checksum.ts';
-import { TCP_FLAG_ACK } from '../../src/wire/tcp.ts';
+import { TCP_FLAG_ACK, TCP_FLAG_CWR, TCP_FLAG_ECE } from '../../src/wire/tcp.ts';
 
 export interface Flow {
   readonly v6: boolean;
@@ -17,6 +17,8 @@ export interface Flow {
   readonly extension: number;
   id: number;
   seq: number;
+  /** CWR was drawn: not twice in a flow, see the table in gro_live.test.ts. */
+  cwr: boolean;
   readonly sourcePort: number;
   readonly flow: number;
 }
@@ -53,6 +55,7 @@ function drawFlow(prng: Prng, flow: number): Flow {
     extension: prng.chance(0.1) ? pick(prng, [0, 43, 60]) : -1,
     id: pick(prng, [0, 1, 100, 0xfffe]),
     seq: pick(prng, [1000, 0xfffffe00]),
+    cwr: false,
     // Some differ in nothing but a port.
     sourcePort: 1500 + prng.below(2),
     flow: prng.chance(0.5) ? 0 : flow,
@@ -94,7 +97,9 @@ function tcp(prng: Prng, flow: Flow, payload: Uint8Array, is: (n: number) => boo
   view.setUint32(4, flow.seq);
   view.setUint32(8, is(13) ? 5001 : 5000);
   // FIN, SYN, RST, PSH, URG, ECE, CWR in turn.
-  const extra = is(14) || is(15) ? 1 << pick(prng, [0, 1, 2, 3, 3, 3, 5, 6, 7]) : 0;
+  let extra = is(14) || is(15) ? 1 << pick(prng, [0, 1, 2, 3, 3, 3, 5, 6, 7]) : 0;
+  if (extra === TCP_FLAG_CWR && flow.cwr) extra = TCP_FLAG_ECE;
+  if (extra === TCP_FLAG_CWR) flow.cwr = true;
   view.setUint16(12, ((5 + options / 4) << 12) | TCP_FLAG_ACK | extra);
   view.setUint16(14, is(16) ? 501 : 500);
   if (is(17)) view.setUint16(18, 7);
