@@ -34,7 +34,7 @@ export interface UdpBinding {
   readonly scattered: boolean;
 }
 
-/** Binds `socket` to a port; 0 gets every datagram that no other socket wants. Throws SetupError `ERR_NETPOLL_PORT_IN_USE`. */
+/** Set-up: binds `socket` to a port; 0 gets every datagram that no other socket wants. Throws SetupError `ERR_NETPOLL_PORT_IN_USE`. */
 export function udpBind(inet: Inet, port: number, socket: UdpSocket): void {
   const receive = (skb: SkBuff): number => {
     socket(skb);
