@@ -3,7 +3,7 @@
  *
  *     virtual runtime = time that it had * 1024 / weight(nice)        the least one runs next
  *
- *  - A slice ends at the tick (4 ms), or when somebody wakes up who has had less.
+ *  - A slice ends at the machine's tick (4 ms), or when somebody wakes up who has had less.
  *  - Who slept does not save time up: on waking it is put at most SLEEPER_NS behind who runs.
  *  - Interrupts and softirqs at their end take time from whoever runs, and are not put on his account.
  *

@@ -12,7 +12,6 @@ import { RunQueue, type Schedulable } from './scheduler.ts';
 import type { SimExecutive } from './sim_executive.ts';
 
 const NICE_0 = 1024;
-const TICK_NS = 4e6;
 /** A CPU that cannot switch now (it is in an interrupt) is asked again after so long, if nothing else happens before. */
 const ASK_AGAIN_NS = 50_000;
 
@@ -59,32 +58,36 @@ export class SimCpu {
    */
   pass(ns: number, column: number, mayStop: boolean): number {
     const { world } = this.#model;
-    const startNs = world.nowNs;
-    let had = ns;
-    if ((world.moving !== null && world.moving !== this) || this.busyUntilNs > startNs) {
-      this.busyUntilNs = Math.max(this.busyUntilNs, startNs) + ns;
-    } else {
-      const outer = world.moving;
-      world.moving = this;
-      let endNs = startNs + ns;
-      let seen = this.#chargedNs;
-      let stopped = false;
-      while (!stopped && world.nextNs <= endNs && world.nextNs <= world.horizonNs) {
-        world.step();
-        endNs += this.#chargedNs - seen;
-        seen = this.#chargedNs;
-        stopped = mayStop && this.#needResched;
-      }
-      if (stopped) had = Math.max(0, ns - (endNs - world.nowNs));
-      else if (endNs > world.horizonNs) {
-        world.skipTo(world.horizonNs);
-        this.busyUntilNs = Math.max(this.busyUntilNs, endNs);
-      } else world.skipTo(endNs);
-      world.moving = outer;
+    let left = ns;
+    if ((world.moving !== null && world.moving !== this) || this.busyUntilNs > world.nowNs) {
+      this.#took(ns, column);
+      this.busyUntilNs = Math.max(this.busyUntilNs, world.nowNs) + ns;
+      return ns;
     }
-    this.times[column]! += had;
-    this.#chargedNs += had;
-    return had;
+    const outer = world.moving;
+    world.moving = this;
+    // What an event takes while it is nested here is its own; ours is the time in between.
+    while (world.nextNs <= world.horizonNs && world.nextNs - world.nowNs <= left) {
+      const gap = Math.max(0, world.nextNs - world.nowNs);
+      left -= gap;
+      this.#took(gap, column);
+      world.step();
+      if (mayStop && this.#needResched) {
+        world.moving = outer;
+        return ns - left;
+      }
+    }
+    this.#took(left, column);
+    const endNs = Math.max(world.nowNs, this.busyUntilNs) + left;
+    if (endNs > world.horizonNs || this.busyUntilNs > world.nowNs) this.busyUntilNs = endNs;
+    world.skipTo(Math.min(endNs, world.horizonNs));
+    world.moving = outer;
+    return ns;
+  }
+
+  #took(ns: number, column: number): void {
+    this.times[column]! += ns;
+    this.#chargedNs += ns;
   }
 
   addTask(name: string, weight: number, work: (() => number) | null): SimTask {
@@ -136,6 +139,7 @@ export class SimCpu {
   #schedule(): void {
     const { cpu, queue } = this;
     const { world, machine, costs } = this.#model;
+    const tickNs = machine.jiffyNs;
     const next = queue.pick();
     if (next === null || queue.current !== null || machine.dead) return;
     const behind = this.busyUntilNs > world.nowNs;
@@ -151,7 +155,7 @@ export class SimCpu {
     const before = this.#own(next);
     if (costs.switchNs > 0 && next !== this.#last) this.pass(costs.switchNs, timeSystem, false);
     this.#last = next;
-    next.run(TICK_NS - (world.nowNs % TICK_NS));
+    next.run(tickNs - (world.nowNs % tickNs));
     queue.account(next, this.#own(next) - before);
     queue.current = null;
     machine.leaveCpu(interrupted);

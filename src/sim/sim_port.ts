@@ -122,6 +122,17 @@ export class SimPort implements Port, Attachment {
     this.#sending = false;
   }
 
+  /** Frames on the receive ring. */
+  get held(): number {
+    return this.#rx.length;
+  }
+
+  /** Keeps the interrupt from arriving, or lets it arrive again: what waits is told then. */
+  setIrqStuck(stuck: boolean): void {
+    this.irqStuck = stuck;
+    if (!stuck && (this.#rx.length > 0 || this.#done.length > 0)) this.#interrupt();
+  }
+
   link(): boolean {
     return this.#plugged;
   }
