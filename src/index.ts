@@ -64,8 +64,13 @@ export { createDummy } from './drivers/dummy.ts';
 export { createLoopback } from './drivers/loopback.ts';
 export { createNic, nicPort } from './drivers/nic/nic.ts';
 export { FrameBatch, type Port, type PortCaps } from './drivers/nic/port.ts';
+export { RingHardware, type RingHardwareOptions } from './drivers/ring/hardware.ts';
+export { createRingNic, type RingNicOptions } from './drivers/ring/ring_nic.ts';
 export { createSnull } from './drivers/snull.ts';
 export { createVethPair, removeVethPair, type VethEnd } from './drivers/veth.ts';
+export { type FaultOptions, FaultPort } from './drivers/wrap/faults.ts';
+export { PcapTap, type PcapTapOptions } from './drivers/wrap/pcap_tap.ts';
+export { PortTracer } from './drivers/wrap/tracer.ts';
 export {
   createHostMachine,
   type HostMachine,
