@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addCollect } from './collect.ts';
+import { addLs } from './ls.ts';
 import { addPong } from './pong.ts';
 import { addSend } from './send.ts';
 import { addStart } from './start.ts';
@@ -24,6 +25,7 @@ addStart(program);
 addCollect(program);
 addSend(program);
 addPong(program);
+addLs(program);
 for (const command of program.commands) {
   command.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE)).showHelpAfterError();
 }

@@ -23,6 +23,8 @@ export class Cpu {
   irqsDisabled = false;
   /** Softirq vectors raised on this CPU, one bit each. */
   softirqPending = 0;
+  /** How often each vector ran here (a column of /proc/softirqs). */
+  readonly softirqCount = new Float64Array(10);
   /** ksoftirqd is runnable: it gets this CPU at the next turn. */
   ksoftirqdRunnable = false;
   /** Interrupts that arrived while they were off: entries #next to #tail; the array is reused, it never shrinks. */

@@ -110,6 +110,7 @@ export class SoftirqTable {
         if (action === null || action === undefined) continue;
         const since = cpu.preemptCount;
         this.count[vector]!++;
+        cpu.softirqCount[vector]!++;
         action();
         cpu.assertBalanced(since, 'softirq', vector);
       }

@@ -63,6 +63,7 @@ function threadPoll(napi: NapiStruct, task: Work): void {
     napiCompleteDone(napi, work);
     again = false;
   }
+  napi.dev.net.softnet[cpu.id]!.sendIpis?.();
   machine.softirq.localBhEnable(cpu);
   if (again) task.schedule();
 }

@@ -46,6 +46,11 @@ export class PacketTypes {
     }
   }
 
+  /** The types that have a handler. */
+  list(): readonly number[] {
+    return this.#types;
+  }
+
   handler(type: number): PacketHandler | undefined {
     const types = this.#types;
     for (let i = 0; i < types.length; i++) if (types[i] === type) return this.#handlers[i];

@@ -45,6 +45,7 @@ import {
 import { registerNetdevice } from '../../device/register.ts';
 import type { IrqLine } from '../../machine/irq.ts';
 import { PACKET_MULTICAST, type SkBuff } from '../../skb/sk_buff.ts';
+import { nicEthtoolOps } from './ethtool.ts';
 import { rxFrame, txFrame } from './frame.ts';
 import { FrameBatch, type Port } from './port.ts';
 
@@ -85,6 +86,7 @@ export function createNic(net: Net, port: Port, name = 'eth%d'): NetDevice {
   dev.mtu = port.caps.mtu;
   dev.maxMtu = Math.max(dev.maxMtu, port.caps.mtu);
   dev.features = port.caps.features;
+  dev.ethtoolOps = nicEthtoolOps(port);
   const machine = net.machine;
   for (let index = 0; index < port.caps.rxQueues; index++) {
     const napi = netifNapiAdd(dev, (_napi, budget) => nicPoll(dev, queue, budget));
