@@ -14,6 +14,8 @@ import type { SimExecutive } from './sim_executive.ts';
 const NICE_0 = 1024;
 /** A CPU that cannot switch now (it is in an interrupt) is asked again after so long, if nothing else happens before. */
 const ASK_AGAIN_NS = 50_000;
+/** A task gets no further ahead of the world at once: an interrupt for its CPU waits that long at most. */
+const AHEAD_NS = 20_000;
 
 /** A task in user space. */
 export interface SimTask {
@@ -60,9 +62,10 @@ export class SimCpu {
     const { world } = this.#model;
     let left = ns;
     if ((world.moving !== null && world.moving !== this) || this.busyUntilNs > world.nowNs) {
-      this.#took(ns, column);
-      this.busyUntilNs = Math.max(this.busyUntilNs, world.nowNs) + ns;
-      return ns;
+      const had = mayStop ? Math.min(ns, AHEAD_NS) : ns;
+      this.#took(had, column);
+      this.busyUntilNs = Math.max(this.busyUntilNs, world.nowNs) + had;
+      return had;
     }
     const outer = world.moving;
     world.moving = this;
@@ -143,7 +146,7 @@ export class SimCpu {
     const next = queue.pick();
     if (next === null || queue.current !== null || machine.dead) return;
     const behind = this.busyUntilNs > world.nowNs;
-    if (behind || cpu.preemptCount !== 0 || cpu.irqsDisabled || (world.moving !== null && world.moving !== this)) {
+    if (behind || cpu.preemptCount !== 0 || cpu.irqsDisabled) {
       this.#later(behind ? 0 : ASK_AGAIN_NS);
       return;
     }
