@@ -55,8 +55,9 @@ export function pskbCopy(skb: SkBuff): SkBuff | null {
   pool.copyHeader(copy, skb);
   shiftHeaders(copy, copy.data - skb.data);
   copyGso(copy, skb);
-  shareFrags(copy, skb);
-  return copy;
+  if (shareFrags(copy, skb)) return copy;
+  pool.consume(copy);
+  return null;
 }
 
 /** Gives every user of the bytes its own: a clone becomes a copy. The frame that was given is gone if a copy comes back. (`skb_unshare`) */
@@ -104,7 +105,10 @@ export function pskbExpandHead(skb: SkBuff, more: number, moreTail: number): boo
   if (fresh === null) return false;
   arena.bytes.copyWithin(fresh.head + more, skb.head, skb.tail);
   copyGso(fresh, skb);
-  shareFrags(fresh, skb);
+  if (!shareFrags(fresh, skb)) {
+    pool.consume(fresh);
+    return false;
+  }
   const shift = fresh.head + more - skb.head;
   // The two objects exchange their memory; what is left in `fresh` is the old one, and goes.
   exchangeMemory(skb, fresh);
@@ -145,9 +149,10 @@ function copyGso(to: SkBuff, from: SkBuff): void {
   info.gsoType[to.shinfo] = info.gsoType[from.shinfo]!;
 }
 
-/** `to` gets references to the fragments and to the frames of the chain. */
-function shareFrags(to: SkBuff, from: SkBuff): void {
-  const { info, arena } = from.pool;
+/** `to` gets references to the fragments, and clones of the chain's frames. False: no memory for these. */
+function shareFrags(to: SkBuff, from: SkBuff): boolean {
+  const { pool, arena } = from;
+  const { info } = pool;
   const count = info.nrFrags[from.shinfo]!;
   for (let i = 0; i < count; i++) {
     const a = from.shinfo * MAX_SKB_FRAGS + i;
@@ -158,9 +163,15 @@ function shareFrags(to: SkBuff, from: SkBuff): void {
     arena.get(info.fragBuf[a]!);
   }
   info.nrFrags[to.shinfo] = count;
-  const chain = info.fragList(from.shinfo);
-  info.setFragList(to.shinfo, chain);
-  for (let each = chain; each !== null; each = each.next) each.users++;
   to.len += from.dataLen;
   to.dataLen = from.dataLen;
+  let last: SkBuff | null = null;
+  for (let each = info.fragList(from.shinfo); each !== null; each = each.next) {
+    const clone = pool.clone(each);
+    if (clone === null) return false;
+    if (last === null) info.setFragList(to.shinfo, clone);
+    else last.next = clone;
+    last = clone;
+  }
+  return true;
 }

@@ -75,26 +75,65 @@ export function skbWalk(skb: SkBuff, from: number, len: number, visit: PieceVisi
 /** Copies bytes [from, from + len) of the frame to arena position `to`. False, and nothing copied: they are not all there. */
 export function skbCopyBits(skb: SkBuff, from: number, to: number, len: number): boolean {
   if (from < 0 || from + len > skb.len) return false;
-  const { bytes } = skb.arena;
-  skbWalk(skb, from, len, (offset, n, at) => {
-    bytes.copyWithin(to + at - from, offset, offset + n);
-  });
+  copyRange(skb, from, from + len, to);
   return true;
 }
 
+function copyRange(skb: SkBuff, from: number, end: number, to: number): void {
+  const { bytes } = skb.arena;
+  const { info } = skb.pool;
+  const base = skb.shinfo * MAX_SKB_FRAGS;
+  const frags = info.nrFrags[skb.shinfo]!;
+  let at = skb.len - skb.dataLen;
+  if (from < at) bytes.copyWithin(to, skb.data + from, skb.data + Math.min(end, at));
+  for (let i = 0; i < frags && at < end; i++) {
+    const offset = info.fragOffset[base + i]! - at;
+    const first = Math.max(from, at);
+    at += info.fragLen[base + i]!;
+    if (first < at) bytes.copyWithin(to + first - from, offset + first, offset + Math.min(end, at));
+  }
+  for (let each = info.fragList(skb.shinfo); each !== null && at < end; each = each.next) {
+    const first = Math.max(from, at);
+    if (first < at + each.len) copyRange(each, first - at, Math.min(end - at, each.len), to + first - from);
+    at += each.len;
+  }
+}
+
 /**
- * Ones-complement sum over bytes [from, from + len), to be closed by fold(). A piece that starts at an odd place in the frame
+ * Ones-complement sum over bytes [from, from + len), to be closed by fold(). A piece that starts at an odd place of the range
  * counts with its bytes exchanged. (`skb_checksum`)
  */
 export function skbSum(skb: SkBuff, from: number, len: number): number {
+  return sumRange(skb, from, from + len, from);
+}
+
+/** `start` is where the whole range began, as a place in this frame. */
+function sumRange(skb: SkBuff, from: number, end: number, start: number): number {
   const { view } = skb.arena;
-  let sum = 0;
-  skbWalk(skb, from, len, (offset, n, at) => {
-    let part = sum32(view, offset, n);
-    while (part > 0xffff) part = (part % 0x10000) + Math.floor(part / 0x10000);
-    sum += ((at - from) & 1) === 0 ? part : ((part & 0xff) << 8) | (part >>> 8);
-  });
+  const { info } = skb.pool;
+  const base = skb.shinfo * MAX_SKB_FRAGS;
+  const frags = info.nrFrags[skb.shinfo]!;
+  let at = skb.len - skb.dataLen;
+  let sum = from < at ? placed(sum32(view, skb.data + from, Math.min(end, at) - from), from - start) : 0;
+  for (let i = 0; i < frags && at < end; i++) {
+    const offset = info.fragOffset[base + i]! - at;
+    const first = Math.max(from, at);
+    at += info.fragLen[base + i]!;
+    if (first < at) sum += placed(sum32(view, offset + first, Math.min(end, at) - first), first - start);
+  }
+  for (let each = info.fragList(skb.shinfo); each !== null && at < end; each = each.next) {
+    const first = Math.max(from, at);
+    if (first < at + each.len) sum += sumRange(each, first - at, Math.min(end - at, each.len), start - at);
+    at += each.len;
+  }
   return sum;
+}
+
+/** A piece's sum in 16 bits, as it counts at `place` bytes from the start. */
+function placed(sum: number, place: number): number {
+  let part = sum;
+  while (part > 0xffff) part = (part & 0xffff) + (part >>> 16);
+  return (place & 1) === 0 ? part : ((part & 0xff) << 8) | (part >>> 8);
 }
 
 /**
@@ -104,13 +143,22 @@ export function skbSum(skb: SkBuff, from: number, len: number): number {
 export function pskbPull(skb: SkBuff, n: number): boolean {
   const missing = n - (skb.len - skb.dataLen);
   if (missing <= 0) return true;
-  const shared = skb.cloned && skb.pool.info.dataref[skb.shinfo] !== 1;
-  if (n > skb.len || shared || skb.tail + missing > skb.end) return false;
+  if (n > skb.len || piecesShared(skb) || skb.tail + missing > skb.end) return false;
   skbCopyBits(skb, skb.len - skb.dataLen, skb.tail, missing);
   dropFront(skb, missing);
   skb.tail += missing;
   skb.dataLen -= missing;
   return true;
+}
+
+/** Somebody else has a record of these pieces: they may not be moved or cut. */
+function piecesShared(skb: SkBuff): boolean {
+  const { info } = skb.pool;
+  if (skb.cloned && info.dataref[skb.shinfo] !== 1) return true;
+  for (let each = info.fragList(skb.shinfo); each !== null; each = each.next) {
+    if (each.dataLen !== 0 && piecesShared(each)) return true;
+  }
+  return false;
 }
 
 /** Everything into the head buffer. False as pskbPull. (`skb_linearize`) */
@@ -170,7 +218,7 @@ export function pskbTrim(skb: SkBuff, n: number): boolean {
   if (n >= skb.len) return true;
   const { info, arena } = skb.pool;
   const s = skb.shinfo;
-  if (skb.dataLen !== 0 && skb.cloned && info.dataref[s] !== 1) return false;
+  if (skb.dataLen !== 0 && piecesShared(skb)) return false;
   const base = s * MAX_SKB_FRAGS;
   const headlen = skb.len - skb.dataLen;
   let at = headlen;
