@@ -106,6 +106,7 @@ export { netpollCleanup, netpollSetup } from './netpoll/setup.ts';
 export { netpollProcessQueue, netpollQueue } from './netpoll/txq.ts';
 export { Arena, createArena } from './skb/arena.ts';
 export { DROP_REASONS, DropReason } from './skb/drop_reason.ts';
+export { skbGetHash, skbSetHash } from './skb/get_hash.ts';
 export { SkbPool } from './skb/pool.ts';
 export { SkbQueue } from './skb/queue.ts';
 export {
@@ -119,7 +120,15 @@ export {
   skbTailroom,
   skbTrim,
 } from './skb/sk_buff.ts';
+export { type Backlog, NETDEV_MAX_BACKLOG } from './stack/backlog.ts';
+export { skbChecksumHelp } from './stack/checksum_help.ts';
 export { devQueueXmit } from './stack/dev_queue_xmit.ts';
+export { FlowLimit } from './stack/flow_limit.ts';
+export { skbGsoSegment } from './stack/gso.ts';
+export { skbSegment } from './stack/gso_segment.ts';
+export { UDP_MAX_SEGMENTS, udpGsoSendSegments } from './stack/gso_udp_send.ts';
 export { netInit, type Stack } from './stack/net_init.ts';
 export type { PacketHandler } from './stack/packet_type.ts';
+export { Rps, RpsDevFlowTable } from './stack/rps.ts';
+export { validateXmitSkb } from './stack/validate_xmit.ts';
 export { type IpAddress, parseIp, printIp } from './wire/address.ts';

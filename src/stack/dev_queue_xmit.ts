@@ -13,6 +13,7 @@ import { devXmitComplete, Errno, NET_XMIT_DROP } from '../base/status.ts';
 import { devOf, IFF_UP, type NetDevice, netifRunning } from '../device/net_device.ts';
 import type { NetdevQueue } from '../device/netdev_queue.ts';
 import { DropReason } from '../skb/drop_reason.ts';
+import { skbGetHash } from '../skb/get_hash.ts';
 import { type SkBuff, skbResetMacHeader } from '../skb/sk_buff.ts';
 import { netdevCorePickTx } from './pick_tx.ts';
 import { devXmitSkb, txDrop, xmitUnqueued } from './qdisc_run.ts';
@@ -34,7 +35,7 @@ export function devQueueXmit(skb: SkBuff): number {
   assert(!cpu.irqsDisabled, 'devQueueXmit is not called with interrupts off');
   cpu.localBhDisable();
   skbResetMacHeader(skb);
-  const txq = netdevCorePickTx(dev, skb, tx.hash);
+  const txq = netdevCorePickTx(dev, skb, skbGetHash);
   const { qdisc } = txq;
   let status: number;
   if (qdisc === null) {

@@ -9,7 +9,7 @@
  *  1. An application that reads a flow leaves its CPU in the sockets' table (rpsRecordSockFlow), with the upper bits of the hash.
  *  2. The receive queue's flow table has the CPU where the flow's frames go now, and how far that CPU's backlog was filled with
  *     its last one (lastQtail). The flow moves to where the application is only when that frame has been handed up: so frames of a
- *     flow stay in order.
+ *     flow stay in order. Only its first move, away from where the list had sent it, does not wait; nor does the kernel's.
  *  3. Without an entry the queue's list of CPUs decides, by the upper part of the hash times its length.
  *
  * A frame without a hash is dissected (skb/get_hash.ts). (`get_rps_cpu`, `set_rps_cpu`)

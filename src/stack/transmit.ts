@@ -1,11 +1,10 @@
 /**
- * What the way down keeps for a machine: who looks on, who makes a frame fit for its device, how a flow is hashed.
+ * What the way down keeps for a machine: who looks on, and who makes a frame fit for its device.
  */
 import type { Net } from '../device/net.ts';
 import type { NetDevice } from '../device/net_device.ts';
 import { SkbQueue } from '../skb/queue.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
-import { Flow } from '../wire/flow.ts';
 import type { PacketHandler } from './packet_type.ts';
 
 /**
@@ -25,7 +24,6 @@ export class Transmit {
   readonly taps: readonly PacketHandler[];
   validateXmit: ValidateXmit | null = null;
   readonly #pieces: SkbQueue[] = [];
-  readonly #flow = new Flow();
   #complaints = 0;
   #complaintsSinceNs = 0;
 
@@ -49,15 +47,6 @@ export class Transmit {
     }
     if (this.#complaints++ < COMPLAINTS) machine.printk.crit(text);
   }
-
-  /** The frame's flow hash; computed where nobody has yet. The frame starts at its network or its Ethernet header. (`skb_get_hash`) */
-  readonly hash = (skb: SkBuff): number => {
-    if (skb.hash !== 0) return skb.hash;
-    const at = Math.max(skb.networkHeader, skb.data);
-    this.#flow.dissect(skb.arena.view, at, skb.tail, skb.protocol, skb.vlanTci);
-    skb.hash = this.#flow.hash();
-    return skb.hash;
-  };
 }
 
 /** The way down of a device's machine, or null: it has no stack. */
