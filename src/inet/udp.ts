@@ -6,10 +6,12 @@
  * during the call and not after it. A socket with a receive queue (udp_socket.ts) is such a function too.
  */
 import { NET_RX_DROP, NET_RX_SUCCESS, SetupError } from '../base/status.ts';
+import { NETIF_F_HW_CSUM, NETIF_F_SG } from '../device/features.ts';
 import { csumUnnecessary } from '../skb/checksum_state.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { pskbPull, pskbTrim, skbLinearize, skbSum } from '../skb/frags.ts';
-import { PACKET_HOST, type SkBuff, skbPull } from '../skb/sk_buff.ts';
+import { PACKET_HOST, type SkBuff, skbIsGso, skbPull, skbPush } from '../skb/sk_buff.ts';
+import { skbGsoSegment } from '../stack/gso.ts';
 import { fold, sum32 } from '../wire/checksum.ts';
 import { ICMP_DEST_UNREACH, ICMP_PORT_UNREACH } from '../wire/icmp.ts';
 import { ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH } from '../wire/icmpv6.ts';
@@ -77,6 +79,7 @@ export function udpRcv(inet: Inet, skb: SkBuff, addressLen: number): number {
     skb.pool.kfree(skb, DropReason.NO_SOCKET);
     return NET_RX_DROP;
   }
+  if (skbIsGso(skb)) return udpRcvSegments(inet, skb, addressLen);
   skbPull(skb, UDP_HLEN);
   if (skb.dataLen !== 0 && !binding.scattered && !skbLinearize(skb)) return drop(inet, skb, DropReason.PKT_TOO_BIG);
   const refused = binding.receive(skb);
@@ -87,6 +90,30 @@ export function udpRcv(inet: Inet, skb: SkBuff, addressLen: number): number {
   inet.snmp.add(Snmp.UdpInDatagrams);
   skb.pool.consume(skb);
   return NET_RX_SUCCESS;
+}
+
+/**
+ * Receive offload has made one of several datagrams of equal length, because the device was told to (GRO_UDP_FWD, GRO_FRAGLIST).
+ * A socket knows nothing of that: it gets them one by one. (`udp_rcv_segment`) Consumes the frame.
+ */
+function udpRcvSegments(inet: Inet, skb: SkBuff, addressLen: number): number {
+  const udp = skb.data - skb.macHeader;
+  const ip = skb.networkHeader - skb.macHeader;
+  skbPush(skb, udp);
+  let each = skbGsoSegment(skb, NETIF_F_SG | NETIF_F_HW_CSUM);
+  if (each === null || typeof each === 'number') return drop(inet, skb, DropReason.NOMEM);
+  let result = NET_RX_SUCCESS;
+  while (each !== null) {
+    const next: SkBuff | null = each.next;
+    each.next = null;
+    each.prev = null;
+    each.networkHeader = each.data + ip;
+    skbPull(each, udp);
+    if (udpRcv(inet, each, addressLen) !== NET_RX_SUCCESS) result = NET_RX_DROP;
+    each = next;
+  }
+  skb.pool.consume(skb);
+  return result;
 }
 
 /** Over pseudo-header, header and payload, wherever it lies; absent is right where IPv4 allows that. */

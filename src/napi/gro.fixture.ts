@@ -150,12 +150,12 @@ export function superFrame(skb: SkBuff): SuperFrame {
   };
 }
 
-/** A segment of one TCP stream over IPv4: `len` bytes of payload from `seq` on; the identification stays 0. */
-export function tcpFrame(seq: number, len: number, sourcePort = 1500): Uint8Array {
+/** A segment of one TCP stream over IPv4: `len` bytes of payload from `seq` on. */
+export function tcpFrame(seq: number, len: number, sourcePort = 1500, ipId = 0): Uint8Array {
   const bytes = new Uint8Array(54 + len).fill(0x61);
   const view = new DataView(bytes.buffer);
   bytes.set([0x52, 0, 0, 0, 0, 2, 0x52, 0, 0, 0, 0, 1, 8, 0]);
-  writeIpv4(view, 14, 0, IPPROTO_TCP, 0x0a000101, 0x0a000102, 20 + len);
+  writeIpv4(view, 14, ipId, IPPROTO_TCP, 0x0a000101, 0x0a000102, 20 + len);
   view.setUint32(34, (sourcePort << 16) | 8000);
   view.setUint32(38, seq);
   view.setUint32(42, 100);
@@ -165,7 +165,7 @@ export function tcpFrame(seq: number, len: number, sourcePort = 1500): Uint8Arra
   return bytes;
 }
 
-/** `count` segments of `len` bytes in order. */
+/** `count` segments of `len` bytes in order, their identifications counting up. */
 export function tcpTrain(count: number, len: number, sourcePort = 1500): Uint8Array[] {
-  return Array.from({ length: count }, (_, i) => tcpFrame(1000 + i * len, len, sourcePort));
+  return Array.from({ length: count }, (_, i) => tcpFrame(1000 + i * len, len, sourcePort, i));
 }

@@ -177,8 +177,11 @@ describe('napi_gro_receive', () => {
     expect(rig.flush()[0]!.flags).toBe(0);
   });
 
-  it('makes frames that GSO cuts into the very segments that came', () => {
-    const rig = new GroRig(NETIF_F_GRO);
+  it.each([
+    ['frames', NETIF_F_GRO],
+    ['lists', NETIF_F_GRO | NETIF_F_GRO_FRAGLIST],
+  ])('makes %s that GSO cuts into the very segments that came', (_, features) => {
+    const rig = new GroRig(features);
     const train = tcpTrain(30, 700);
     for (const frame of train) rig.receive(frame);
     groFlush(rig.gro, false);

@@ -43,6 +43,8 @@ export function skbGroReceiveList(cb: GroCb, p: SkBuff, skb: SkBuff): boolean {
   const offset = cb.offset[skb.id]!;
   // The limit counts the segment with its headers.
   if (p.len + skb.len >= GRO_MAX_SIZE) return false;
+  // Whoever takes the list apart finds the headers in front of the data.
+  skb.networkHeader = skb.data + cb.innermost(skb.id);
   if (skbPull(skb, offset) < 0) return false;
   appendChain(cb, p, skb);
   cb.count[p.id]!++;
