@@ -176,6 +176,15 @@ export class NeighbourTable {
     }
   }
 
+  /** An entry that is true whatever is heard, until its device goes. False: the table is full. (`ip neigh replace ... nud permanent`) */
+  addPermanent(dev: NetDevice, ip: IpAddress, mac: Uint8Array): boolean {
+    const neighbour = this.create(dev, ip);
+    if (neighbour === null) return false;
+    this.update(neighbour, mac, 0, NUD_STALE, true);
+    this.#enter(neighbour, NUD_PERMANENT, Number.POSITIVE_INFINITY);
+    return true;
+  }
+
   /** Forgets what was on a device that went away or down. (`neigh_ifdown`) */
   flush(dev: NetDevice): void {
     this.#sweep((each) => each.dev === dev);
