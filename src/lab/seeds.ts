@@ -25,8 +25,8 @@ export interface SeedVerdict {
   readonly panics: number;
 }
 
-/** Long enough for the deferred queue, whose retries are 100 ms apart, and for ksoftirqd. */
-const HEALED_NS = 1.2e9;
+/** Long enough for the deferred queue: 128 frames, 4 at a time into the smallest ring, tries 100 ms apart. */
+const HEALED_NS = 5e9;
 
 /** Runs one world. Never throws: what was thrown is in the verdict. `plant` puts a fault into it which must be found. */
 export function runSeed(seed: number, plant: Plant | null = null): SeedVerdict {
