@@ -35,7 +35,6 @@ describe('receive offload, as Linux 7.2 did it', () => {
         const ours = each.batches.map((frames) => rig.poll(frames.map((hex) => Buffer.from(hex, 'hex'))));
         const theirs = each.out.k72[config]!;
         if (JSON.stringify(ours.map(fields)) !== JSON.stringify(theirs.map(fields))) wrong.push(each.name);
-        if (each.name === process.env.GRO_CASE) expect(ours.map(fields)).toEqual(theirs.map(fields));
       }
       expect(wrong).toEqual([]);
       expect(rig.pool.inUse).toBe(0);
