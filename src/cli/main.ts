@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addCollect } from './collect.ts';
+import { addLab } from './lab.ts';
 import { addLs } from './ls.ts';
 import { addPong } from './pong.ts';
 import { addSend } from './send.ts';
@@ -25,6 +26,7 @@ addStart(program);
 addCollect(program);
 addSend(program);
 addPong(program);
+addLab(program);
 addLs(program);
 for (const command of program.commands) {
   command.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE)).showHelpAfterError();
