@@ -1,6 +1,7 @@
 /** The textbook card and its driver on a simulated wire: interrupts, rings, thresholds, queues, netpoll, resets. */
 import { describe, expect, it } from 'vitest';
 import { NETDEV_TX_BUSY } from '../../base/status.ts';
+import { ethtoolGetStats } from '../../device/ethtool.ts';
 import type { NetDevice } from '../../device/net_device.ts';
 import { netifCarrierOk } from '../../device/net_device.ts';
 import { netifQueueStopped } from '../../device/netdev_queue.ts';
@@ -177,6 +178,22 @@ describe('ring nic', () => {
     for (const { hash, queue } of heard) expect(queue).toBe(byHash.get(hash));
     expect(byHash.size).toBe(64);
     expect(hw.counters.get('rx_frames')).toBe(128);
+    end();
+  });
+
+  it('tells ethtool its rings, queues and counters, and moves flows when the table changes', () => {
+    const { world, dev, hand, heard, end } = rig({ queues: 4 });
+    devOpen(dev);
+    const ops = dev.ethtoolOps!;
+    expect(ops.getRingparam!(dev)).toMatchObject({ rx: 128, tx: 128 });
+    expect(ops.getChannels!(dev).combined).toBe(4);
+    expect(ops.setRxfh!(dev, new Array<number>(128).fill(4), null)).toBe(-22);
+    expect(ops.setRxfh!(dev, new Array<number>(128).fill(2), null)).toBe(0);
+    for (let port = 1; port <= 8; port++) hand.send(udpFrame({ sourcePort: port, destMac: '02:00:00:00:00:02' }));
+    world.runFor(1e8);
+    expect(heard.map(({ queue }) => queue)).toEqual(new Array<number>(8).fill(2));
+    expect(ethtoolGetStats(dev)!.get('rx_queue_2_packets')).toBe(8);
+    expect(ethtoolGetStats(dev)!.get('rx_frames')).toBe(8);
     end();
   });
 

@@ -81,6 +81,7 @@ import {
   RX_MODE_PROMISC,
   STATUS_LINK,
 } from './registers.ts';
+import { ringEthtoolOps } from './ring_ethtool.ts';
 import { RingQueue } from './ring_queue.ts';
 
 /** Descriptors of a ring: as many as lie in one slot of 2048 bytes. */
@@ -114,6 +115,7 @@ export function createRingNic(net: Net, hw: RingHardware, options: RingNicOption
   const nic = new RingNic(hw);
   const dev = allocEtherdev(net, { name, ops: RING_OPS, priv: nic, txQueues: hw.queues });
   const size = Math.min(options.ring ?? RING_SIZE, Math.floor(machine.arena.slotSize / DESC_LEN));
+  dev.ethtoolOps = ringEthtoolOps(hw, size);
   dev.devAddr.set(hw.mac);
   dev.features |= NETIF_F_SG | NETIF_F_HW_CSUM | NETIF_F_RXHASH;
   for (let index = 0; index < hw.queues; index++) {
