@@ -1,5 +1,7 @@
 /** Two machines on one simulated wire, each a host with its own stack: what they find out, send and lose. */
 import { describe, expect, it } from 'vitest';
+import { devOpen } from '../device/open.ts';
+import { createLoopback } from '../drivers/loopback.ts';
 import { Hand, macOf, type Station, station, udpFrame } from '../sim/rig.fixture.ts';
 import { Wire, type WireOptions } from '../sim/wire.ts';
 import { World } from '../sim/world.ts';
@@ -158,6 +160,39 @@ describe('two hosts', () => {
     expect(b.inet.snmp.get('IpInAddrErrors')).toBe(1);
     expect(b.machine.skbs.drops.get('IP_INADDRERRORS')).toBe(1);
     expect(() => a.inet.routes.addGateway(ip('172.16.0.1'))).toThrow('is not on a link');
+  });
+});
+
+describe('one host', () => {
+  it('talks to itself over lo, and lets nobody else use those addresses', () => {
+    const world = new World({ seed: 1 });
+    const wire = new Wire(world);
+    const a = host(world, wire, 1);
+    const lo = createLoopback(a.net);
+    devOpen(lo);
+    a.inet.addAddress(lo, ip('127.0.0.1'), 8);
+    a.inet.addAddress(lo, ip('::1'), 128);
+    const into = new Uint8Array(10_000);
+    const server = new UdpSock(a.inet, { port: 7000 });
+    const client = new UdpSock(a.inet);
+    for (const where of ['127.0.0.1', '::1', '10.0.0.1', 'fc00::1']) {
+      expect(client.sendTo(ip(where), 7000, new Uint8Array(9000))).toBe(0);
+      world.runFor(1e6);
+      expect(server.receive(into)).toEqual({ from: ip(where), port: client.port, len: 9000 });
+    }
+    expect(wire.counters.get('frames')).toBe(0);
+    const hand = new Hand(world, wire);
+    const destMac = '02:00:00:00:00:01';
+    hand.send(udpFrame({ from: '127.0.0.1', to: '10.0.0.1', destPort: 7000, destMac }));
+    hand.send(udpFrame({ from: '10.0.0.9', to: '127.0.0.1', destPort: 7000, destMac }));
+    hand.send(udpFrame({ from: '10.0.0.1', to: '10.0.0.1', destPort: 7000, destMac }));
+    hand.send(udpFrame({ from: 'fc00::1', to: 'fc00::1', destPort: 7000, destMac }));
+    hand.send(udpFrame({ from: 'fc00::9', to: '::1', destPort: 7000, destMac }));
+    world.runFor(1e6);
+    expect(server.length).toBe(0);
+    expect([a.inet.snmp.get('IpInAddrErrors'), a.inet.snmp.get('Ip6InAddrErrors')]).toEqual([3, 2]);
+    server.close();
+    quiet(world, a);
   });
 });
 

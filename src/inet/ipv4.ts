@@ -3,18 +3,12 @@
  * IPv4 in (ip_rcv): is the packet for us, whole and right? Fragments wait for each other; then to its protocol.
  */
 import { NET_RX_DROP, NET_RX_SUCCESS } from '../base/status.ts';
+import { devOf, IFF_LOOPBACK } from '../device/net_device.ts';
 import { skbCopyExpand } from '../skb/copy.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { pskbPull, pskbTrim } from '../skb/frags.ts';
 import { NET_SKB_PAD } from '../skb/pool.ts';
-import {
-  PACKET_HOST,
-  PACKET_OTHERHOST,
-  type SkBuff,
-  skbCloned,
-  skbPull,
-  skbResetTransportHeader,
-} from '../skb/sk_buff.ts';
+import { PACKET_OTHERHOST, type SkBuff, skbCloned, skbPull, skbResetTransportHeader } from '../skb/sk_buff.ts';
 import { checksum } from '../wire/checksum.ts';
 import { ICMP_DEST_UNREACH, ICMP_PROT_UNREACH } from '../wire/icmp.ts';
 import {
@@ -68,10 +62,13 @@ export function ipv4Rcv(inet: Inet, skb: SkBuff): number {
 function refusal(inet: Inet, skb: SkBuff, source: number, dest: number): number {
   const { routes } = inet;
   if (source >>> 28 === 0xe || routes.isBroadcast4(source)) return DropReason.IP_INVALID_SOURCE;
-  const toUs = skb.pktType === PACKET_HOST && routes.isLocal4(dest);
-  if (toUs || dest >>> 28 === 0xe || routes.isBroadcast4(dest)) return 0;
-  // Ours, in a frame for everybody, is believed as long as it is no broadcast of the link to one of us.
-  return routes.isLocal4(dest) ? 0 : DropReason.IP_INADDRERRORS;
+  // What claims to come from ourselves, or is for 127.0.0.0/8, has not been on a wire honestly.
+  if ((devOf(skb).flags & IFF_LOOPBACK) === 0) {
+    if (routes.isLocal4(source)) return DropReason.IP_INVALID_SOURCE;
+    if (dest >>> 24 === 127) return DropReason.IP_INADDRERRORS;
+  }
+  if (routes.isLocal4(dest) || dest >>> 28 === 0xe || routes.isBroadcast4(dest)) return 0;
+  return DropReason.IP_INADDRERRORS;
 }
 
 /** To its protocol: `data` is behind the IP header. (`ip_local_deliver_finish`) */

@@ -7,6 +7,7 @@
  * Options are read as far as they say what to do with a packet whose options are not known (RFC 8200, 4.2).
  */
 import { NET_RX_DROP, NET_RX_SUCCESS } from '../base/status.ts';
+import { devOf, IFF_LOOPBACK } from '../device/net_device.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { pskbPull, pskbTrim } from '../skb/frags.ts';
 import { PACKET_HOST, PACKET_OTHERHOST, type SkBuff, skbPull, skbResetTransportHeader } from '../skb/sk_buff.ts';
@@ -47,6 +48,11 @@ export function ipv6Rcv(inet: Inet, skb: SkBuff): number {
     if (bytes[ip + 8] === 0xff) return drop(inet, skb, Snmp.Ip6InAddrErrors, DropReason.IP_INVALID_SOURCE);
     const ours = inet.routes.isLocal6(bytes, ip + 24) || inet.routes.isOurGroup6(bytes, ip + 24);
     if (!ours) return drop(inet, skb, Snmp.Ip6InAddrErrors, DropReason.IP_INADDRERRORS);
+    // What claims to come from ourselves, or is for ::1, has not been on a wire honestly.
+    const wire = (devOf(skb).flags & IFF_LOOPBACK) === 0;
+    if (wire && (inet.routes.isLocal6(bytes, ip + 8) || isLoopback6(view, ip + 8) || isLoopback6(view, ip + 24))) {
+      return drop(inet, skb, Snmp.Ip6InAddrErrors, DropReason.IP_INVALID_SOURCE);
+    }
   }
   skbPull(skb, IPV6_HLEN);
   return ipv6Deliver(inet, skb, ip + 6, HEADERS_MAX);
@@ -163,6 +169,11 @@ function ipv6Defrag(inet: Inet, fragment: SkBuff, at: number, left: number): num
   view.setUint16(start + 4, payload);
   inet.snmp.add(Snmp.Ip6ReasmOKs);
   return ipv6Deliver(inet, whole, start + whole.csum, left);
+}
+
+function isLoopback6(view: DataView, o: number): boolean {
+  const zero = view.getUint32(o) === 0 && view.getUint32(o + 4) === 0 && view.getUint32(o + 8) === 0;
+  return zero && view.getUint32(o + 12) === 1;
 }
 
 function addressKey(view: DataView, o: number): string {
