@@ -2,7 +2,7 @@
 /**
  * GSO of TCP (RFC 9293): sequence numbers go on, flags and checksums are each segment's own.
  *
- *     FIN, PSH    on the last segment only          CWR    on the first only
+ *     FIN, PSH    on the last segment only          CWR    on the first only (with accurate ECN on all)
  *     checksum    of the super-frame: the pseudo-header's sum, not complemented. A segment's differs in the length that the
  *                 pseudo-header has; then it stays so for the device (CHECKSUM_PARTIAL), or header and payload are summed up
  *
@@ -11,7 +11,13 @@
 import { Errno } from '../base/status.ts';
 import { CHECKSUM_NONE, CHECKSUM_PARTIAL } from '../skb/checksum_state.ts';
 import { pskbPull, skbSum } from '../skb/frags.ts';
-import { SKB_GSO_DODGY, SKB_GSO_FRAGLIST, SKB_GSO_TCPV4, SKB_GSO_TCPV6 } from '../skb/shared_info.ts';
+import {
+  SKB_GSO_DODGY,
+  SKB_GSO_FRAGLIST,
+  SKB_GSO_TCP_ACCECN,
+  SKB_GSO_TCPV4,
+  SKB_GSO_TCPV6,
+} from '../skb/shared_info.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
 import { fold, sum32 } from '../wire/checksum.ts';
 import { IPPROTO_TCP } from '../wire/ipv4.ts';
@@ -68,7 +74,7 @@ export function tcpGsoSegment(skb: SkBuff, features: number, addressLen: number)
     seq = (seq + mss) >>> 0;
     let flags = view.getUint8(th + FLAGS);
     if (each.next !== null) flags &= ~(FLAG_FIN | FLAG_PSH);
-    if (each !== first) flags &= ~FLAG_CWR;
+    if (each !== first && (type & SKB_GSO_TCP_ACCECN) === 0) flags &= ~FLAG_CWR;
     view.setUint8(th + FLAGS, flags);
     const len = each.len - (th - each.data);
     // The field is the pseudo-header's share of the sum while header and payload are summed up.

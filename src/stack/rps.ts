@@ -65,7 +65,7 @@ export class Rps {
     this.#cpuMask = (1 << powerOfTwoBits(net.machine.cpus.length)) - 1;
   }
 
-  /** Steers frames that receive queue `queue` of `dev` got to `cpus` by hash; none: not. (`rps_cpus`) */
+  /** Set-up: steers frames that receive queue `queue` of `dev` got to `cpus` by hash; none: not. (`rps_cpus`) */
   setCpus(dev: NetDevice, queue: number, cpus: readonly number[]): void {
     this.#queue(dev, queue).map = Uint16Array.from(cpus.filter((cpu) => this.#online(cpu)));
   }

@@ -1,7 +1,7 @@
 /** Super-frames for tests: bytes of any length laid out over head buffer, fragments and chain, and frames back to bytes. */
 import { Arena } from '../skb/arena.ts';
 import { CHECKSUM_PARTIAL } from '../skb/checksum_state.ts';
-import { skbAddFrag, skbAddFragList, skbCopyBits } from '../skb/frags.ts';
+import { skbAddFrag, skbAddFragList, skbWalk } from '../skb/frags.ts';
 import type { SkbPool } from '../skb/pool.ts';
 import { SKB_GSO_DODGY, SKB_GSO_TCP_ECN, SKB_GSO_TCPV4, SKB_GSO_TCPV6, SKB_GSO_UDP_L4 } from '../skb/shared_info.ts';
 import { type SkBuff, skbPut, skbReserve } from '../skb/sk_buff.ts';
@@ -59,11 +59,8 @@ function plain(pool: SkbPool, bytes: Uint8Array, from: number, len: number): SkB
 
 /** The frame's bytes, wherever they lie. */
 export function bytesOf(skb: SkBuff): Uint8Array {
-  const to = skb.pool.alloc(skb.len);
-  if (to === null) throw new Error('no memory to read a frame');
-  skbCopyBits(skb, 0, to.data, skb.len);
-  const bytes = skb.arena.bytes.slice(to.data, to.data + skb.len);
-  skb.pool.consume(to);
+  const bytes = new Uint8Array(skb.len);
+  skbWalk(skb, 0, skb.len, (offset, n, at) => bytes.set(skb.arena.bytes.subarray(offset, offset + n), at));
   return bytes;
 }
 

@@ -17,6 +17,8 @@ import { skbAddFragList } from '../skb/frags.ts';
 import {
   SKB_GSO_DODGY,
   SKB_GSO_FRAGLIST,
+  SKB_GSO_GRE_CSUM,
+  SKB_GSO_IPXIP4,
   SKB_GSO_TCP_ECN,
   SKB_GSO_TCP_FIXEDID,
   SKB_GSO_TCPV4,
@@ -194,6 +196,51 @@ describe('validate_xmit_skb', () => {
       r.pool.consume(skb);
       r.freed();
     }
+  });
+});
+
+describe('a tunnel', () => {
+  /** The TCP frame of the rig inside of IPv4 (protocol 4), or of GRE with a checksum. */
+  function tunnelled(r: ReturnType<typeof rig>, gre: boolean) {
+    const plain = r.tcp(2500, 1000);
+    const inner = bytesOf(plain).subarray(IP);
+    r.pool.consume(plain);
+    const extra = gre ? 28 : 20;
+    const bytes = new Uint8Array(IP + extra + inner.length);
+    const view = new DataView(bytes.buffer);
+    view.setUint16(12, ETH_P_IP);
+    writeIpv4(view, IP, 100, gre ? 47 : 4, 0x0b000001, 0x0b000002, extra - 20 + inner.length);
+    if (gre) view.setUint32(IP + 20, 0x80000800);
+    bytes.set(inner, IP + extra);
+    const skb = frameOf(r.pool, bytes, 'frags', 60, 1000);
+    skb.dev = r.dev;
+    skb.protocol = ETH_P_IP;
+    skb.ipSummed = CHECKSUM_PARTIAL;
+    skb.csumStart = skb.data + TCP + extra;
+    skb.csumOffset = 16;
+    r.pool.info.gsoSize[skb.shinfo] = 1000;
+    r.pool.info.gsoSegs[skb.shinfo] = 3;
+    r.pool.info.gsoType[skb.shinfo] = SKB_GSO_TCPV4 | (gre ? SKB_GSO_GRE_CSUM : SKB_GSO_IPXIP4);
+    return skb;
+  }
+
+  test.each([false, true])('is cut in both headers, even for a device that cuts TCP; GRE: %s', (gre) => {
+    const r = rig(NETIF_F_SG | NETIF_F_HW_CSUM | NETIF_F_TSO);
+    const all = row(validateXmitSkb(tunnelled(r, gre)));
+    const off = gre ? 28 : 20;
+    expect(all.map((each) => each.len - PAYLOAD - off)).toEqual([1000, 1000, 500]);
+    for (const [i, each] of all.entries()) {
+      const { view } = each.arena;
+      const [outer, ip, th] = [each.data + IP, each.data + IP + off, each.data + TCP + off];
+      expect([view.getUint16(outer + 2), view.getUint16(ip + 2)]).toEqual([each.len - IP, each.len - IP - off]);
+      expect([view.getUint16(outer + 4), view.getUint16(ip + 4)]).toEqual([100 + i, (0xfffe + i) & 0xffff]);
+      expect([checksum(view, outer, 20), checksum(view, ip, 20)]).toEqual([0, 0]);
+      const len = each.len - TCP - off;
+      expect(fold(sum32(view, ip + 12, 8) + IPPROTO_TCP + len + sum32(view, th, len))).toBe(0);
+      if (gre) expect(checksum(view, outer + 20, each.len - IP - 20)).toBe(0);
+    }
+    freeSegments(all[0]!);
+    r.freed();
   });
 });
 
