@@ -26,7 +26,64 @@ export {
   parseNetconsoleParam,
 } from './clients/netconsole.ts';
 export { createPong, type Pong, type PongOptions } from './clients/pong.ts';
-export { allocEtherdev, etherSetup, ethTypeTrans } from './device/eth.ts';
+export {
+  nstatText,
+  procInterrupts,
+  procNetDev,
+  procNetPtype,
+  procSoftirqs,
+  procSoftnetStat,
+} from './clients/procfs.ts';
+export {
+  devChangeFlags,
+  devChangeName,
+  devChangeTxQueueLen,
+  devGetFlags,
+  devSetAllmulti,
+  devSetMtu,
+  devSetPromiscuity,
+} from './device/change.ts';
+export {
+  COALESCE_DEFAULTS,
+  type CoalesceParams,
+  coalesceDue,
+  coalesceForRate,
+  coalesceValid,
+} from './device/coalesce.ts';
+export { devSetMacAddress, ethHwAddrRandom, ethHwAddrSet, ethMacAddr, ethRandomAddr } from './device/dev_addr.ts';
+export { devGetStats } from './device/dev_stats.ts';
+export {
+  DIM_RX_CQE,
+  DIM_RX_EQE,
+  DIM_TX_CQE,
+  DIM_TX_EQE,
+  Dim,
+  type DimProfile,
+  type DimSample,
+} from './device/dim.ts';
+export { Dql } from './device/dql.ts';
+export {
+  allocEtherdev,
+  devHardHeader,
+  devParseHeader,
+  ETH_HEADER_OPS,
+  etherSetup,
+  ethTypeTrans,
+} from './device/eth.ts';
+export {
+  type Channels,
+  type Drvinfo,
+  type EthtoolOps,
+  ethtoolGetLink,
+  ethtoolGetStats,
+  ethtoolSetChannels,
+  ethtoolSetCoalesce,
+  ethtoolSetRingparam,
+  type LinkKsettings,
+  type Ringparam,
+} from './device/ethtool.ts';
+export * from './device/features.ts';
+export { NapiHash } from './device/napi_hash.ts';
 export {
   NAPI_POLL_WEIGHT,
   type NapiPoll,
@@ -37,6 +94,8 @@ export {
   napiSchedule,
   napiScheduleOwned,
   napiSchedulePrep,
+  napiSynchronize,
+  netdevSetDefer,
   netifNapiAdd,
   netifNapiDel,
 } from './device/napi_struct.ts';
@@ -45,21 +104,37 @@ export {
   allocNetdev,
   type DeviceOps,
   devOf,
+  type HeaderOps,
   NetDevice,
   netifCarrierOff,
   netifCarrierOk,
   netifCarrierOn,
+  netifDeviceAttach,
+  netifDeviceDetach,
+  netifDormantOff,
+  netifDormantOn,
   netifRunning,
+  STAT_NAMES,
+  type StatName,
 } from './device/net_device.ts';
 export {
   type NetdevQueue,
+  netdevTxCompletedQueue,
+  netdevTxResetQueue,
+  netdevTxSentQueue,
   netifQueueStopped,
   netifStartQueue,
   netifStopQueue,
+  netifTxqCompletedWake,
+  netifTxqMaybeStop,
+  netifTxStopAllQueues,
+  netifTxWakeAllQueues,
   netifWakeQueue,
 } from './device/netdev_queue.ts';
 export { devClose, devOpen } from './device/open.ts';
-export { registerNetdevice, unregisterNetdevice } from './device/register.ts';
+export { Qdisc, type QdiscOps } from './device/qdisc.ts';
+export { freeNetdev, registerNetdevice, unregisterNetdevice } from './device/register.ts';
+export { devSetWantedFeatures, netdevUpdateFeatures } from './device/update_features.ts';
 export { createDummy } from './drivers/dummy.ts';
 export { createLoopback } from './drivers/loopback.ts';
 export { createNic, nicPort } from './drivers/nic/nic.ts';
@@ -86,6 +161,8 @@ export type { Executive } from './machine/executive.ts';
 export { Machine, type MachineOptions } from './machine/machine.ts';
 export { panic } from './machine/panic.ts';
 export { type Console, Loglevel, type LogRecord } from './machine/printk.ts';
+export { type BusyPollOptions, napiBusyLoop } from './napi/busy_poll.ts';
+export { devSetThreaded, napiSetThreaded } from './napi/threaded.ts';
 export {
   type DropHook,
   Netpoll,
