@@ -78,8 +78,8 @@ export class CpuModel implements CpuMeter, SimClock {
   }
 
   busy(cpu: Cpu): boolean {
-    const sim = this.cpus[cpu.id]!;
-    return this.machine.cpu !== cpu && sim.busyUntilNs > this.world.nowNs;
+    // In an interrupt or with them off it is on the stack, and takes or keeps the interrupt by itself.
+    return this.cpus[cpu.id]!.busyUntilNs > this.world.nowNs && cpu.preemptCount === 0 && !cpu.irqsDisabled;
   }
 
   deliverLater(cpu: Cpu): void {
