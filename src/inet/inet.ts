@@ -16,6 +16,7 @@ import type { NetDevice } from '../device/net_device.ts';
 import type { Machine } from '../machine/machine.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
 import type { Stack } from '../stack/net_init.ts';
+import type { Rps } from '../stack/rps.ts';
 import type { IpAddress } from '../wire/address.ts';
 import { ETH_P_ARP, ETH_P_IP, ETH_P_IPV6 } from '../wire/eth.ts';
 import { ICMP_EXC_FRAGTIME, ICMP_TIME_EXCEEDED } from '../wire/icmp.ts';
@@ -63,6 +64,8 @@ export class Inet {
   readonly nd: NeighbourTable;
   readonly fragments4: FragTable;
   readonly fragments6: FragTable;
+  /** Is told who reads which flow. */
+  readonly rps: Rps;
   readonly icmpLimit = new IcmpRateLimit();
   onEchoReply: EchoHook | null = null;
   /** Identification of the last packet. */
@@ -74,6 +77,7 @@ export class Inet {
   constructor(stack: Stack, options: InetOptions = {}) {
     const { net, types } = stack;
     this.machine = net.machine;
+    this.rps = stack.rps;
     this.promiscuous = options.promiscuous ?? false;
     this.host = options.host ?? false;
     this.routes = new Routes(net);

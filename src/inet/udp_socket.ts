@@ -91,6 +91,8 @@ export class UdpSock {
     if (skb === null) return null;
     const { view, bytes } = skb.arena;
     this.rmem -= truesize(skb);
+    // From here on the flow's frames come to this CPU (RFS).
+    this.#inet.rps.recordSockFlow(skb.hash);
     skbWalk(skb, 0, Math.min(skb.len, into.length), (offset, n, at) => {
       into.set(bytes.subarray(offset, offset + n), at);
     });

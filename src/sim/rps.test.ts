@@ -1,4 +1,6 @@
 import { describe, expect, test } from 'vitest';
+import { Inet } from '../inet/inet.ts';
+import { UdpSock } from '../inet/udp_socket.ts';
 import { ETH_P_IP } from '../wire/eth.ts';
 import { Hand, station, udpFrame } from './rig.fixture.ts';
 import { Wire } from './wire.ts';
@@ -80,5 +82,37 @@ describe('steering on a simulated machine', () => {
     expect(inOrder(seen)).toBe(true);
     expect(seen.slice(-200).every(({ cpu }) => cpu === 1)).toBe(true);
     expect(machine.skbs.inUse).toBe(0);
+  });
+
+  test('a socket that reads brings its flow along', () => {
+    const world = new World({ seed: 7 });
+    const wire = new Wire(world);
+    const { stack, net, machine, dev } = station(world, wire, 2, { cpus: 2 });
+    const hand = new Hand(world, wire);
+    const inet = new Inet(stack);
+    const socket = new UdpSock(inet, { port: 6666 });
+    stack.rps.setSockFlowEntries(1024);
+    stack.rps.setFlowCount(dev, 0, 1024);
+    const into = new Uint8Array(64);
+    const readOn = (cpu: number) => {
+      const was = machine.enterCpu(machine.cpus[cpu]!);
+      expect(socket.receive(into)).not.toBeNull();
+      machine.leaveCpu(was);
+    };
+    const processed: number[][] = [];
+    for (const cpu of [1, 1, 0, 0]) {
+      hand.send(udpFrame({ sourcePort: 1000 }));
+      world.runFor(1e7);
+      processed.push(net.softnet.map((each) => each.processed));
+      readOn(cpu);
+    }
+    // The first frame stays with the card's CPU; from then on frames go where the one before was read.
+    expect(processed).toEqual([
+      [1, 0],
+      [1, 1],
+      [1, 2],
+      [2, 2],
+    ]);
+    socket.close();
   });
 });
