@@ -63,6 +63,7 @@ portCases(
 portCases(
   'fault injector that delays only',
   wrappedRig((inner) => new FaultPort(inner, { seed: 3, delay: 0.3, depth: 1 })),
+  {},
   {
     'hands frames up in order and whole, each with one reference and headroom': 'the order is broken on purpose',
     'sends frames in order and whole, and gives every tag back once': 'the order is broken on purpose',
@@ -73,6 +74,7 @@ portCases(
 portCases(
   'fault injector with every fault',
   wrappedRig((inner) => new FaultPort(inner, NOISY)),
+  {},
   {
     'hands frames up in order and whole, each with one reference and headroom': unordered,
     'gives no more than it is asked for, and the rest when asked again': uncounted,

@@ -69,6 +69,9 @@ export class FaultPort extends PortWrapper {
   /** Tags of frames that are not on their way any more. */
   readonly #tags: number[] = [];
   #frames = 0;
+  #irq: (queue: number) => void = () => {};
+  /** Queues that may interrupt, a bit each. */
+  #unmasked = 0;
 
   constructor(inner: Port, options: FaultOptions) {
     super(inner);
@@ -83,8 +86,10 @@ export class FaultPort extends PortWrapper {
   }
 
   override open(memory: Arena, irq: (queue: number) => void): void {
-    super.open(memory, irq);
+    this.#irq = irq;
+    this.#unmasked = 0;
     this.#tags.length = 0;
+    super.open(memory, irq);
   }
 
   override rxBurst(queue: number, out: FrameBatch, limit: number): number {
@@ -134,6 +139,9 @@ export class FaultPort extends PortWrapper {
   override txBurst(queue: number, batch: FrameBatch, n: number): number {
     let taken = 0;
     for (; taken < n && this.#tags.length < HELD_MAX; taken++) if (!this.#send(queue, batch, taken)) break;
+    // The port inside knows nothing of a frame that is lost or held back, and would never say that its tag can be had.
+    const waiting = this.#tags.length > 0 || this.#heldTx.length > 0;
+    if (waiting && (this.#unmasked & (1 << queue)) !== 0) this.#irq(queue);
     return taken;
   }
 
@@ -206,12 +214,14 @@ export class FaultPort extends PortWrapper {
   }
 
   override irqEnable(queue: number, on: boolean): boolean {
+    this.#unmasked = on ? this.#unmasked | (1 << queue) : this.#unmasked & ~(1 << queue);
     const waiting = this.inner.irqEnable(queue, on);
     const ours = this.#ready.length > 0 || this.#heldRx.length > 0 || this.#tags.length > 0 || this.#heldTx.length > 0;
     return waiting || (on && ours);
   }
 
   override close(): void {
+    this.#unmasked = 0;
     this.inner.close();
     for (const list of [this.#ready, this.#heldRx, this.#heldTx]) {
       for (const frame of list) this.arena?.release(frame.buf);
