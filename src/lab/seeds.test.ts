@@ -3,7 +3,7 @@ import { PLANTS } from './seed_station.ts';
 import { runSeed } from './seeds.ts';
 
 /** As many as a test run has the time for; `netpoll lab seeds --count 10000` has them all. */
-const SEEDS = Number(process.env.NETPOLL_SEEDS ?? 1500);
+const SEEDS = Number(process.env.NETPOLL_SEEDS ?? 500);
 
 describe('the seed farm', () => {
   it(`finds nothing wrong in ${SEEDS} worlds`, { timeout: 120_000 }, () => {

@@ -84,7 +84,11 @@ export class CpuModel implements CpuMeter, SimClock {
 
   deliverLater(cpu: Cpu): void {
     const sim = this.cpus[cpu.id]!;
+    if (sim.deliveryPlanned) return;
+    sim.deliveryPlanned = true;
     this.world.at(sim.busyUntilNs, () => {
+      sim.deliveryPlanned = false;
+      if (cpu.takesInterrupts) return;
       if (this.busy(cpu)) this.deliverLater(cpu);
       else if (!cpu.irqsDisabled) this.#deliver(cpu);
     });

@@ -34,6 +34,8 @@ export class SimCpu {
   /** Ahead of the world until then. */
   busyUntilNs = 0;
   inKsoftirqd = false;
+  /** An event will deliver the interrupts that wait. */
+  deliveryPlanned = false;
   readonly #model: CpuModel;
   /** Everything that was charged here, to see what a nested interrupt took. */
   #chargedNs = 0;
@@ -151,6 +153,13 @@ export class SimCpu {
       return;
     }
     const interrupted = machine.enterCpu(cpu);
+    if (!cpu.takesInterrupts) {
+      // They waited until this CPU was no longer ahead, and come before whoever runs next.
+      cpu.localIrqRestore(false);
+      machine.leaveCpu(interrupted);
+      this.reschedule();
+      return;
+    }
     queue.current = next;
     this.#needResched = false;
     this.#sliceNs = world.nowNs;
