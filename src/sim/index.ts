@@ -1,4 +1,11 @@
 /** The simulated world: machines, cards and wires under one virtual clock. */
+
+export { watchDevice, watchSinks } from './contexts.ts';
+export { CpuModel, type CpuModelOptions } from './cpu_model.ts';
+export { CPU_TIMES, type CpuCosts, type CpuTimeName, DEFAULT_COSTS } from './cpu_time.ts';
+export { RecordingPrng, ReplayPrng } from './draws.ts';
+export { checkWire, Ledger } from './ledger.ts';
+export type { SimTask } from './sim_cpu.ts';
 export { SimExecutive } from './sim_executive.ts';
 export { createSimMachine, type SimMachine, type SimMachineOptions } from './sim_machine.ts';
 export { SimPort, type SimPortOptions } from './sim_port.ts';
