@@ -17,7 +17,8 @@ import {
 } from '../clients/procfs.ts';
 import type { NetDevice } from '../device/net_device.ts';
 import { Inet } from '../inet/inet.ts';
-import { createDemoFleet } from '../lab/demo_fleet.ts';
+import { udpBind } from '../inet/udp.ts';
+import { createDemoFleet, NETCONSOLE_PORT } from '../lab/demo_fleet.ts';
 import type { SimMachine } from '../sim/sim_machine.ts';
 import { type EthtoolQuery, ethtoolJson, ethtoolText } from './ls_ethtool.ts';
 import { linkJson, linkText } from './ls_link.ts';
@@ -164,6 +165,8 @@ function grow(options: LsOptions): { readonly sim: SimMachine; readonly inet: In
     throw new SetupError('ERR_NETPOLL_OPTIONS', `--seed ${options.seed}: give a whole number`);
   const fleet = createDemoFleet({ seed, epochUs: 0 });
   const inet = new Inet(fleet.collector.stack);
+  // Somebody listens there, as the collector does.
+  udpBind(inet, NETCONSOLE_PORT, () => {});
   const machines = [fleet.collector, ...fleet.machines];
   const sim = machines.find(({ machine }) => machine.hostname === options.machine);
   if (sim === undefined) {
