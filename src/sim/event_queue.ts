@@ -61,8 +61,14 @@ export class EventQueue {
   }
 
   #swap(a: number, b: number): void {
-    [this.#times[a], this.#times[b]] = [this.#times[b]!, this.#times[a]!];
-    [this.#orders[a], this.#orders[b]] = [this.#orders[b]!, this.#orders[a]!];
-    [this.#actions[a], this.#actions[b]] = [this.#actions[b]!, this.#actions[a]!];
+    const time = this.#times[a]!;
+    const order = this.#orders[a]!;
+    const action = this.#actions[a]!;
+    this.#times[a] = this.#times[b]!;
+    this.#orders[a] = this.#orders[b]!;
+    this.#actions[a] = this.#actions[b]!;
+    this.#times[b] = time;
+    this.#orders[b] = order;
+    this.#actions[b] = action;
   }
 }

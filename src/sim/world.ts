@@ -102,7 +102,10 @@ export class World {
     this.horizonNs = Math.min(outer, endNs);
     let ran = 0;
     try {
-      while (this.#events.length > 0 && this.#events.nextNs <= endNs) ran += this.runUntil(this.#events.nextNs);
+      while (this.#events.length > 0 && this.#events.nextNs <= endNs) {
+        this.step();
+        ran++;
+      }
     } finally {
       this.horizonNs = outer;
     }
