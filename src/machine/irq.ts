@@ -43,11 +43,11 @@ export class IrqLine {
       return;
     }
     const { meter } = this.#machine;
-    const busy = meter !== null && meter.busy(this.cpu);
+    const busy = meter?.busy(this.cpu) === true;
     if (busy || this.cpu.irqsDisabled || this.cpu.inHardirq) {
       this.#pending = true;
       this.cpu.postpone(this);
-      if (busy) meter.deliverLater(this.cpu);
+      if (busy) meter?.deliverLater(this.cpu);
       return;
     }
     this.#handle();
