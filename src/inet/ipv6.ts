@@ -80,6 +80,8 @@ function ipv6Deliver(inet: Inet, skb: SkBuff, at: number, left: number): number 
       case NEXTHDR_ROUTING:
         break;
       case NEXTHDR_NONE:
+        // Delivered: the sender has said that there is nothing in it.
+        inet.snmp.add(Snmp.Ip6InDelivers);
         skb.pool.consume(skb);
         return NET_RX_SUCCESS;
       default:
