@@ -8,6 +8,7 @@
  * Faults for tests: setLink(false) unplugs it (what is in the tx ring stays), `txStalled` keeps the transmitter from moving,
  * `irqStuck` keeps the interrupt from ever arriving.
  */
+import { copyBytes } from '../base/copy_bytes.ts';
 import { Counters } from '../base/counters.ts';
 import { Ring } from '../base/ring.ts';
 import type { FrameBatch, Port, PortCaps } from '../drivers/nic/port.ts';
@@ -29,6 +30,9 @@ export const SIM_PORT_COUNTERS = [
   'rx_flushed',
   'tx_flushed',
 ] as const;
+const RX_FRAMES = 0;
+const TX_FRAMES = 1;
+const INTERRUPTS = 6;
 
 export interface SimPortOptions {
   readonly name: string;
@@ -79,6 +83,8 @@ export class SimPort implements Port, Attachment {
   #open = false;
   /** Counts open and close, so that a transmission which began before does not end in the next life. */
   #life = 0;
+  /** The event of this life that ends a transmission. */
+  #sentEvent: () => void = () => {};
   #plugged = true;
 
   constructor(world: World, options: SimPortOptions) {
@@ -107,7 +113,10 @@ export class SimPort implements Port, Attachment {
     this.#arena = memory;
     this.#irq = irq;
     this.#open = true;
-    this.#life++;
+    const life = ++this.#life;
+    this.#sentEvent = () => {
+      if (life === this.#life) this.#sent();
+    };
     this.#wire.attach(this);
   }
 
@@ -150,7 +159,7 @@ export class SimPort implements Port, Attachment {
   }
 
   /** The wire's end: a frame arrives. */
-  receive(bytes: Uint8Array, len: number): void {
+  receive(bytes: Uint8Array, len: number, view?: DataView): void {
     const arena = this.#arena;
     if (arena === null || !this.#open || !this.#plugged) {
       this.counters.count('rx_no_link');
@@ -170,12 +179,13 @@ export class SimPort implements Port, Attachment {
       return;
     }
     const at = arena.start(buf) + HEADROOM;
-    for (let i = 0; i < len; i++) arena.bytes[at + i] = bytes[i]!;
+    if (view === undefined) for (let i = 0; i < len; i++) arena.bytes[at + i] = bytes[i]!;
+    else copyBytes(arena.view, at, view, 0, len);
     const frame = this.#rxSpare.pop() ?? { buf: 0, len: 0 };
     frame.buf = buf;
     frame.len = len;
     this.#rx.push(frame);
-    this.counters.count('rx_frames');
+    this.counters.values[RX_FRAMES]!++;
     this.#interrupt();
   }
 
@@ -238,19 +248,18 @@ export class SimPort implements Port, Attachment {
     const frame = this.#tx.peek();
     if (this.#sending || frame === undefined || this.txStalled || !this.#plugged) return;
     this.#sending = true;
-    const life = this.#life;
-    this.#world.after(this.#wire.serialisationNs(frame.len), () => {
-      if (life === this.#life) this.#sent(frame);
-    });
+    this.#world.after(this.#wire.serialisationNs(frame.len), this.#sentEvent);
   }
 
-  #sent(frame: TxFrame): void {
+  /** The frame at the head of the ring has left: one is on its way out at a time, and close() ends that. */
+  #sent(): void {
     if (!this.#sending) return;
     this.#sending = false;
     if (!this.#plugged || this.txStalled) return;
-    this.#tx.shift();
-    this.counters.count('tx_frames');
-    this.#wire.transmit(this, this.#arena!.bytes, frame.offset, frame.len);
+    const frame = this.#tx.shift()!;
+    this.counters.values[TX_FRAMES]!++;
+    const { bytes, view } = this.#arena!;
+    this.#wire.transmit(this, bytes, frame.offset, frame.len, view);
     this.#done.push(frame);
     this.#interrupt();
     this.#send();
@@ -258,7 +267,7 @@ export class SimPort implements Port, Attachment {
 
   #interrupt(): void {
     if (!this.#irqOn || this.irqStuck) return;
-    this.counters.count('interrupts');
+    this.counters.values[INTERRUPTS]!++;
     this.#irq(0);
   }
 }

@@ -6,6 +6,7 @@
  * Frames on the wire are copies in buffers of the wire's own pool, so the sender's memory is free once it has sent, and a
  * long run allocates nothing. Faults are drawn from the world's seed.
  */
+import { copyBytes } from '../base/copy_bytes.ts';
 import { Counters } from '../base/counters.ts';
 import type { World } from './world.ts';
 
@@ -24,9 +25,9 @@ export interface WireOptions {
   readonly reorder?: number;
 }
 
-/** What hangs on a wire. receive() may read bytes[0..len) during the call. */
+/** What hangs on a wire. receive() may read bytes[0..len) during the call; `view`, where given, is of the same bytes. */
 export interface Attachment {
-  receive(bytes: Uint8Array, len: number): void;
+  receive(bytes: Uint8Array, len: number, view?: DataView): void;
 }
 
 /** `offered` counts a frame once for each station that should hear it; offered = lost + partitioned + arrived + on the way - duplicated. */
@@ -41,6 +42,10 @@ export const WIRE_COUNTERS = [
   'arrived',
   'unplugged',
 ] as const;
+const FRAMES = 0;
+const BYTES = 1;
+const OFFERED = 6;
+const ARRIVED = 7;
 
 /** How long a frame that is to be overtaken is held back. */
 export const REORDER_NS = 200_000;
@@ -48,6 +53,17 @@ export const REORDER_NS = 200_000;
 /** Bytes on the medium besides the frame: preamble 8, check sequence 4, gap 12; and frames are padded to 60. */
 const OVERHEAD = 24;
 const FRAME_MIN = 60;
+/** Bytes of a buffer at least. */
+const BUFFER_MIN = 2048;
+
+/** A frame on its way to one station: its bytes, and the event of its arrival. Kept and used again. */
+interface Flight {
+  readonly bytes: Uint8Array;
+  readonly view: DataView;
+  len: number;
+  to: Attachment | null;
+  readonly arrive: () => void;
+}
 
 export class Wire {
   readonly counters: Counters<(typeof WIRE_COUNTERS)[number]> = new Counters(WIRE_COUNTERS);
@@ -63,7 +79,7 @@ export class Wire {
   partitioned = false;
   readonly #world: World;
   readonly #attached: Attachment[] = [];
-  readonly #spare: Uint8Array[] = [];
+  readonly #spare: Flight[] = [];
   /** When the last frame in order reaches each station. */
   readonly #lastNs = new Map<Attachment, number>();
 
@@ -91,42 +107,62 @@ export class Wire {
     return ((Math.max(len, FRAME_MIN) + OVERHEAD) * 8 * 1e9) / this.rateBps;
   }
 
-  /** A frame has left `from`; it arrives everywhere else after the delay. The bytes are copied. */
-  transmit(from: Attachment, memory: Uint8Array, offset: number, len: number): void {
-    this.counters.count('frames');
-    this.counters.count('bytes', len);
-    const hearers = this.#attached.length - (this.#attached.includes(from) ? 1 : 0);
-    this.counters.count('offered', hearers);
+  /**
+   * A frame has left `from`; it arrives everywhere else after the delay. The bytes are copied; `view`, where given, is of the
+   * whole `memory`.
+   */
+  transmit(from: Attachment, memory: Uint8Array, offset: number, len: number, view?: DataView): void {
+    const attached = this.#attached;
+    const { values } = this.counters;
+    values[FRAMES]!++;
+    values[BYTES]! += len;
+    const hearers = attached.length - (attached.includes(from) ? 1 : 0);
+    values[OFFERED]! += hearers;
     if (this.partitioned) {
       this.counters.count('partitioned', hearers);
       return;
     }
-    for (const to of this.#attached) {
+    for (let i = 0; i < attached.length; i++) {
+      const to = attached[i]!;
       if (to === from) continue;
       if (this.loss > 0 && this.#world.prng.chance(this.loss)) {
         this.counters.count('lost');
         continue;
       }
-      this.#carry(to, memory, offset, len);
+      this.#carry(to, memory, offset, len, view);
       if (this.duplication > 0 && this.#world.prng.chance(this.duplication)) {
         this.counters.count('duplicated');
-        this.#carry(to, memory, offset, len);
+        this.#carry(to, memory, offset, len, view);
       }
     }
   }
 
-  #carry(to: Attachment, memory: Uint8Array, offset: number, len: number): void {
+  #carry(to: Attachment, memory: Uint8Array, offset: number, len: number, view: DataView | undefined): void {
     const spare = this.#spare.pop();
-    const bytes = spare !== undefined && spare.length >= len ? spare : new Uint8Array(Math.max(len, 2048));
-    for (let i = 0; i < len; i++) bytes[i] = memory[offset + i]!;
+    const flight = spare !== undefined && spare.bytes.length >= len ? spare : this.#flight(Math.max(len, BUFFER_MIN));
+    if (view === undefined) for (let i = 0; i < len; i++) flight.bytes[i] = memory[offset + i]!;
+    else copyBytes(flight.view, 0, view, offset, len);
+    flight.len = len;
+    flight.to = to;
     this.onTheWay++;
-    this.#world.at(this.#arrivalNs(to), () => {
-      this.onTheWay--;
-      this.counters.count('arrived');
-      if (this.#attached.includes(to)) to.receive(bytes, len);
-      else this.counters.count('unplugged');
-      this.#spare.push(bytes);
-    });
+    this.#world.at(this.#arrivalNs(to), flight.arrive);
+  }
+
+  #flight(size: number): Flight {
+    const bytes = new Uint8Array(size);
+    const arrive = () => this.#arrive(flight);
+    const flight: Flight = { bytes, view: new DataView(bytes.buffer), len: 0, to: null, arrive };
+    return flight;
+  }
+
+  #arrive(flight: Flight): void {
+    const to = flight.to!;
+    this.onTheWay--;
+    this.counters.values[ARRIVED]!++;
+    if (this.#attached.includes(to)) to.receive(flight.bytes, flight.len, flight.view);
+    else this.counters.count('unplugged');
+    flight.to = null;
+    this.#spare.push(flight);
   }
 
   /** Draws only for faults that are switched on, so that a wire without them takes no chance from the others. */
