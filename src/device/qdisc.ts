@@ -19,6 +19,8 @@ import type { NetDevice } from './net_device.ts';
 /** What a discipline does; `priv` is its own state. */
 export interface QdiscOps {
   readonly id: string;
+  /** A frame that finds nothing waiting may go to the driver without being queued. (`TCQ_F_CAN_BYPASS`) */
+  readonly canBypass?: boolean;
   /** Takes the frame, or frees it and returns NET_XMIT_DROP or NET_XMIT_CN. Absent: frames go straight to the driver. */
   readonly enqueue?: (skb: SkBuff, qdisc: Qdisc) => number;
   readonly dequeue: (qdisc: Qdisc) => SkBuff | null;

@@ -102,10 +102,11 @@ export class SoftirqTable {
         break;
       }
       if (machine.meter !== null) machine.meter.softirqPass(cpu);
-      const pending = cpu.softirqPending;
+      let pending = cpu.softirqPending;
       cpu.softirqPending = 0;
-      for (let vector = 0; vector < VECTORS; vector++) {
-        if ((pending & (1 << vector)) === 0 || machine.dead) continue;
+      // The lowest bit first.
+      for (; pending !== 0 && !machine.dead; pending &= pending - 1) {
+        const vector = 31 - Math.clz32(pending & -pending);
         const action = this.#actions[vector];
         if (action === null || action === undefined) continue;
         const since = cpu.preemptCount;

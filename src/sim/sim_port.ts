@@ -8,9 +8,9 @@
  * Faults for tests: setLink(false) unplugs it (what is in the tx ring stays), `txStalled` keeps the transmitter from moving,
  * `irqStuck` keeps the interrupt from ever arriving.
  */
+import { assert } from '../base/assert.ts';
 import { copyBytes } from '../base/copy_bytes.ts';
 import { Counters } from '../base/counters.ts';
-import { Ring } from '../base/ring.ts';
 import type { FrameBatch, Port, PortCaps } from '../drivers/nic/port.ts';
 import type { Arena } from '../skb/arena.ts';
 import { isMulticastMac, macEquals } from '../wire/eth.ts';
@@ -50,15 +50,46 @@ export interface SimPortOptions {
 /** Bytes in front of a received frame. */
 const HEADROOM = 64;
 
-interface RxFrame {
-  buf: number;
-  len: number;
-}
+/** A ring of descriptors, each a frame's place and a tag; `head` and `tail` count on, and their difference is what is in it. */
+class Descriptors {
+  readonly capacity: number;
+  readonly #mask: number;
+  readonly tag: Int32Array;
+  readonly offset: Int32Array;
+  readonly len: Int32Array;
+  head = 0;
+  tail = 0;
 
-interface TxFrame {
-  cookie: number;
-  offset: number;
-  len: number;
+  constructor(capacity: number) {
+    assert(capacity > 0 && (capacity & (capacity - 1)) === 0, 'a ring has a power of two as its capacity');
+    this.capacity = capacity;
+    this.#mask = capacity - 1;
+    this.tag = new Int32Array(capacity);
+    this.offset = new Int32Array(capacity);
+    this.len = new Int32Array(capacity);
+  }
+
+  get length(): number {
+    return this.tail - this.head;
+  }
+
+  /** There must be room. */
+  push(tag: number, offset: number, len: number): void {
+    const at = this.tail++ & this.#mask;
+    this.tag[at] = tag;
+    this.offset[at] = offset;
+    this.len[at] = len;
+  }
+
+  /** Place of the first one, in the columns, which leaves the ring. There must be one. */
+  shift(): number {
+    return this.head++ & this.#mask;
+  }
+
+  /** Place of the first one. There must be one. */
+  first(): number {
+    return this.head & this.#mask;
+  }
 }
 
 export class SimPort implements Port, Attachment {
@@ -71,11 +102,11 @@ export class SimPort implements Port, Attachment {
   readonly #world: World;
   readonly #wire: Wire;
   readonly #model: CpuModel | null;
-  readonly #rx: Ring<RxFrame>;
-  readonly #rxSpare: RxFrame[] = [];
-  readonly #tx: Ring<TxFrame>;
-  readonly #txSpare: TxFrame[] = [];
-  readonly #done: Ring<TxFrame>;
+  /** Received: the tag is the buffer. */
+  readonly #rx: Descriptors;
+  /** To be sent, and sent: the tag is the driver's. */
+  readonly #tx: Descriptors;
+  readonly #done: Descriptors;
   #arena: Arena | null = null;
   #irq: (queue: number) => void = () => {};
   #irqOn = false;
@@ -94,9 +125,9 @@ export class SimPort implements Port, Attachment {
     this.#wire = options.wire;
     this.#model = options.model ?? null;
     this.promiscuous = options.promiscuous ?? false;
-    this.#rx = new Ring(ring);
-    this.#tx = new Ring(ring);
-    this.#done = new Ring(ring);
+    this.#rx = new Descriptors(ring);
+    this.#tx = new Descriptors(ring);
+    this.#done = new Descriptors(ring);
     this.caps = {
       mtu: options.mtu ?? 1500,
       rxQueues: 1,
@@ -126,8 +157,8 @@ export class SimPort implements Port, Attachment {
     this.#irqOn = false;
     this.counters.count('rx_flushed', this.#rx.length);
     this.counters.count('tx_flushed', this.#tx.length);
-    for (let frame = this.#rx.shift(); frame !== undefined; frame = this.#rx.shift()) this.#arena?.release(frame.buf);
-    for (let frame = this.#tx.shift(); frame !== undefined; frame = this.#tx.shift()) this.#done.push(frame);
+    while (this.#rx.length > 0) this.#arena?.release(this.#rx.tag[this.#rx.shift()]!);
+    while (this.#tx.length > 0) this.#done.push(this.#tx.tag[this.#tx.shift()]!, 0, 0);
     this.#sending = false;
   }
 
@@ -181,30 +212,26 @@ export class SimPort implements Port, Attachment {
     const at = arena.start(buf) + HEADROOM;
     if (view === undefined) for (let i = 0; i < len; i++) arena.bytes[at + i] = bytes[i]!;
     else copyBytes(arena.view, at, view, 0, len);
-    const frame = this.#rxSpare.pop() ?? { buf: 0, len: 0 };
-    frame.buf = buf;
-    frame.len = len;
-    this.#rx.push(frame);
+    this.#rx.push(buf, at, len);
     this.counters.values[RX_FRAMES]!++;
     this.#interrupt();
   }
 
   rxBurst(_queue: number, out: FrameBatch, limit: number): number {
-    const arena = this.#arena!;
-    let n = 0;
-    while (n < limit && n < out.size) {
-      const frame = this.#rx.shift();
-      if (frame === undefined) break;
-      const start = arena.start(frame.buf);
-      out.buf[n] = frame.buf;
-      out.offset[n] = start + HEADROOM;
-      out.len[n] = frame.len;
-      out.end[n] = start + arena.slotSize;
-      out.tstampUs[n] = this.#world.epochUs + Math.floor(this.#world.nowNs / 1000);
-      out.csum[n] = 0;
-      out.vlanTci[n] = -1;
-      this.#rxSpare.push(frame);
-      n++;
+    const rx = this.#rx;
+    const slotSize = this.#arena?.slotSize ?? 0;
+    const tstampUs = this.#world.epochUs + Math.floor(this.#world.nowNs / 1000);
+    const n = Math.min(limit, out.size, rx.length);
+    for (let i = 0; i < n; i++) {
+      const at = rx.shift();
+      const offset = rx.offset[at]!;
+      out.buf[i] = rx.tag[at]!;
+      out.offset[i] = offset;
+      out.len[i] = rx.len[at]!;
+      out.end[i] = offset - HEADROOM + slotSize;
+      out.tstampUs[i] = tstampUs;
+      out.csum[i] = 0;
+      out.vlanTci[i] = -1;
     }
     if (this.#model !== null) this.#model.chargePoll(n);
     return n;
@@ -215,11 +242,7 @@ export class SimPort implements Port, Attachment {
     let taken = 0;
     // A descriptor is free again when it was reaped, so the ring's room counts both.
     while (taken < n && this.#tx.length + this.#done.length < this.#tx.capacity) {
-      const frame = this.#txSpare.pop() ?? { cookie: 0, offset: 0, len: 0 };
-      frame.cookie = batch.cookie[taken]!;
-      frame.offset = batch.offset[taken]!;
-      frame.len = batch.len[taken]!;
-      this.#tx.push(frame);
+      this.#tx.push(batch.cookie[taken]!, batch.offset[taken]!, batch.len[taken]!);
       taken++;
     }
     if (taken < n) this.counters.count('tx_ring_full');
@@ -228,13 +251,8 @@ export class SimPort implements Port, Attachment {
   }
 
   txReap(_queue: number, done: FrameBatch): number {
-    let n = 0;
-    while (n < done.size) {
-      const frame = this.#done.shift();
-      if (frame === undefined) break;
-      done.cookie[n++] = frame.cookie;
-      this.#txSpare.push(frame);
-    }
+    const n = Math.min(done.size, this.#done.length);
+    for (let i = 0; i < n; i++) done.cookie[i] = this.#done.tag[this.#done.shift()]!;
     return n;
   }
 
@@ -245,10 +263,10 @@ export class SimPort implements Port, Attachment {
 
   /** Starts the transmitter if it is idle, has something to send, and can. */
   #send(): void {
-    const frame = this.#tx.peek();
-    if (this.#sending || frame === undefined || this.txStalled || !this.#plugged) return;
+    const tx = this.#tx;
+    if (this.#sending || tx.length === 0 || this.txStalled || !this.#plugged) return;
     this.#sending = true;
-    this.#world.after(this.#wire.serialisationNs(frame.len), this.#sentEvent);
+    this.#world.after(this.#wire.serialisationNs(tx.len[tx.first()]!), this.#sentEvent);
   }
 
   /** The frame at the head of the ring has left: one is on its way out at a time, and close() ends that. */
@@ -256,11 +274,12 @@ export class SimPort implements Port, Attachment {
     if (!this.#sending) return;
     this.#sending = false;
     if (!this.#plugged || this.txStalled) return;
-    const frame = this.#tx.shift()!;
+    const tx = this.#tx;
+    const at = tx.shift();
     this.counters.values[TX_FRAMES]!++;
     const { bytes, view } = this.#arena!;
-    this.#wire.transmit(this, bytes, frame.offset, frame.len, view);
-    this.#done.push(frame);
+    this.#wire.transmit(this, bytes, tx.offset[at]!, tx.len[at]!, view);
+    this.#done.push(tx.tag[at]!, 0, 0);
     this.#interrupt();
     this.#send();
   }

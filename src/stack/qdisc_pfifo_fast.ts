@@ -23,6 +23,7 @@ interface Bands {
 
 const PFIFO_FAST_OPS: QdiscOps = {
   id: 'pfifo_fast',
+  canBypass: true,
   enqueue(skb, qdisc) {
     const band = (qdisc.priv as Bands).queues[PRIO_TO_BAND[skb.priority & 15]!]!;
     if (!band.queueTail(skb)) {

@@ -11,7 +11,7 @@
  *
  * A frame is validated once: what comes back from the driver goes out again as it is.
  */
-import { devXmitComplete, NET_XMIT_DROP, NETDEV_TX_BUSY } from '../base/status.ts';
+import { devXmitComplete, NET_XMIT_DROP, NET_XMIT_SUCCESS, NETDEV_TX_BUSY } from '../base/status.ts';
 import type { Net } from '../device/net.ts';
 import { type NetDevice, STAT_TX_DROPPED } from '../device/net_device.ts';
 import { type NetdevQueue, txTrylock, txUnlock } from '../device/netdev_queue.ts';
@@ -31,9 +31,26 @@ export function devXmitSkb(tx: Transmit, skb: SkBuff, qdisc: Qdisc, txq: NetdevQ
     skb.pool.kfree(skb, DropReason.QDISC_DROP);
     return NET_XMIT_DROP;
   }
+  if (qdisc.ops.canBypass === true && qdisc.qlen === 0 && !qdisc.running && !txq.frozenOrStopped) {
+    bypass(tx, skb, qdisc, txq);
+    return NET_XMIT_SUCCESS;
+  }
   const status = qdisc.ops.enqueue!(skb, qdisc);
   if (qdisc.ops !== NOOP_OPS) qdiscRun(tx, qdisc, txq);
   return status;
+}
+
+/** Nothing waits and nobody is at it: to the driver without the detour. What it does not take is first in line. (`TCQ_F_CAN_BYPASS`) */
+function bypass(tx: Transmit, skb: SkBuff, qdisc: Qdisc, txq: NetdevQueue): void {
+  qdisc.running = true;
+  qdisc.added(skb);
+  if (tx.validateXmit === null) qdisc.gsoSkb.queueTail(skb);
+  else validate(tx, tx.validateXmit, skb, qdisc);
+  const waiting = qdisc.gsoSkb.length;
+  const all = waiting > 0 && directXmit(tx, qdisc, txq) === waiting;
+  qdisc.running = false;
+  // What was queued meanwhile, by who was called from inside the driver.
+  if (qdisc.qlen > 0 && (all || waiting === 0)) qdiscRun(tx, qdisc, txq);
 }
 
 /** Sends what waits; bound: DEV_TX_WEIGHT frames. */
