@@ -21,11 +21,11 @@ import { devOf } from '../device/net_device.ts';
 import type { Machine } from '../machine/machine.ts';
 import { SKB_GSO_DODGY, SKB_GSO_TCPV4, SKB_GSO_TCPV6 } from '../skb/shared_info.ts';
 import { type SkBuff, skbCloned } from '../skb/sk_buff.ts';
-import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6 } from '../wire/eth.ts';
-import { IPPROTO_UDP, IPV4_HLEN } from '../wire/ipv4.ts';
+import { ETH_HLEN } from '../wire/eth.ts';
 import { GRO_HASH_BUCKETS, GroBucket, type GroCb, MAX_GRO_SKBS } from './gro_cb.ts';
 import { groCsumStart } from './gro_checksum.ts';
 import { groComplete } from './gro_complete.ts';
+import { groPassDatagram } from './gro_datagram.ts';
 import { groKnowsType, typeGroReceive } from './gro_network.ts';
 
 /** What became of a frame (`gro_result_t`). */
@@ -72,8 +72,8 @@ export function groReceive(gro: Gro, skb: SkBuff): GroResult {
     gro.deliver(skb);
     return GRO_NORMAL;
   }
-  // Most of what a collector gets: nobody asked for datagrams to be merged, and none is held that this one could end.
-  if ((features & (NETIF_F_GRO_UDP_FWD | NETIF_F_GRO_FRAGLIST)) === 0 && isPlainUdp(skb)) {
+  // Nobody asked for datagrams to be merged: none is held that this one could end.
+  if ((features & (NETIF_F_GRO_UDP_FWD | NETIF_F_GRO_FRAGLIST)) === 0 && groPassDatagram(skb)) {
     gro.deliver(skb);
     return GRO_NORMAL;
   }
@@ -111,15 +111,6 @@ export function groReceive(gro: Gro, skb: SkBuff): GroResult {
   bucket.add(skb);
   gro.held++;
   return GRO_HELD;
-}
-
-/** UDP directly behind an IP header without options, all in the head buffer. */
-function isPlainUdp(skb: SkBuff): boolean {
-  const { bytes } = skb.arena;
-  const at = skb.data;
-  if (skb.len - skb.dataLen < IPV4_HLEN) return false;
-  if (skb.protocol === ETH_P_IP) return bytes[at] === 0x45 && bytes[at + 9] === IPPROTO_UDP;
-  return skb.protocol === ETH_P_IPV6 && bytes[at + 6] === IPPROTO_UDP;
 }
 
 /**
