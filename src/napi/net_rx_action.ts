@@ -54,9 +54,12 @@ export function netRxAction(net: Net, limits: NetRxLimits): () => void {
     const endNs = machine.executive.now() + limits.budgetNs;
     let budget = limits.budget;
     softnet.inNetRxAction = true;
-    list.spliceTail(softnet.pollList);
+    // One alone need not go by way of the list.
+    let only = softnet.pollList.length === 1 ? softnet.pollList.shift() : null;
+    if (only === null) list.spliceTail(softnet.pollList);
     for (;;) {
-      const napi = list.shift();
+      const napi: NapiStruct | null = only ?? list.shift();
+      only = null;
       if (napi === null) {
         if (repoll.length > 0 || softnet.pollList.length === 0) break;
         list.spliceTail(softnet.pollList);
@@ -68,9 +71,11 @@ export function netRxAction(net: Net, limits: NetRxLimits): () => void {
         break;
       }
     }
-    list.spliceTail(softnet.pollList);
-    list.spliceTail(repoll);
-    softnet.pollList.spliceTail(list);
+    if (list.length + repoll.length > 0) {
+      list.spliceTail(softnet.pollList);
+      list.spliceTail(repoll);
+      softnet.pollList.spliceTail(list);
+    }
     softnet.inNetRxAction = false;
     if (softnet.pollList.length > 0) machine.softirq.raiseIrqoff(cpu, Softirq.NET_RX);
     if (softnet.sendIpis !== null) softnet.sendIpis();

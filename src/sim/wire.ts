@@ -62,6 +62,8 @@ interface Flight {
   readonly view: DataView;
   len: number;
   to: Attachment | null;
+  /** How often stations came and went before it left. */
+  changes: number;
   readonly arrive: () => void;
 }
 
@@ -79,6 +81,7 @@ export class Wire {
   partitioned = false;
   readonly #world: World;
   readonly #attached: Attachment[] = [];
+  #changes = 0;
   readonly #spare: Flight[] = [];
   /** When the last frame in order reaches each station. */
   readonly #lastNs = new Map<Attachment, number>();
@@ -95,9 +98,11 @@ export class Wire {
 
   attach(attachment: Attachment): void {
     this.#attached.push(attachment);
+    this.#changes++;
   }
 
   detach(attachment: Attachment): void {
+    this.#changes++;
     const at = this.#attached.indexOf(attachment);
     if (at >= 0) this.#attached.splice(at, 1);
   }
@@ -116,7 +121,12 @@ export class Wire {
     const { values } = this.counters;
     values[FRAMES]!++;
     values[BYTES]! += len;
-    const hearers = attached.length - (attached.includes(from) ? 1 : 0);
+    let hearers = attached.length;
+    for (let i = 0; i < attached.length; i++) {
+      if (attached[i] !== from) continue;
+      hearers--;
+      break;
+    }
     values[OFFERED]! += hearers;
     if (this.partitioned) {
       this.counters.count('partitioned', hearers);
@@ -144,6 +154,7 @@ export class Wire {
     else copyBytes(flight.view, 0, view, offset, len);
     flight.len = len;
     flight.to = to;
+    flight.changes = this.#changes;
     this.onTheWay++;
     this.#world.at(this.#arrivalNs(to), flight.arrive);
   }
@@ -151,7 +162,7 @@ export class Wire {
   #flight(size: number): Flight {
     const bytes = new Uint8Array(size);
     const arrive = () => this.#arrive(flight);
-    const flight: Flight = { bytes, view: new DataView(bytes.buffer), len: 0, to: null, arrive };
+    const flight: Flight = { bytes, view: new DataView(bytes.buffer), len: 0, to: null, changes: 0, arrive };
     return flight;
   }
 
@@ -159,7 +170,8 @@ export class Wire {
     const to = flight.to!;
     this.onTheWay--;
     this.counters.values[ARRIVED]!++;
-    if (this.#attached.includes(to)) to.receive(flight.bytes, flight.len, flight.view);
+    if (flight.changes === this.#changes || this.#attached.includes(to))
+      to.receive(flight.bytes, flight.len, flight.view);
     else this.counters.count('unplugged');
     flight.to = null;
     this.#spare.push(flight);

@@ -62,7 +62,11 @@ export class World {
    * driver that is busy with nothing in flight and is asked again and again.
    */
   step(): void {
-    if (this.#events.nextNs > this.#nowNs) this.skipTo(this.#events.nextNs);
+    const nextNs = this.#events.nextNs;
+    if (nextNs > this.#nowNs) {
+      this.#nowNs = nextNs;
+      this.#atThisInstant = 0;
+    }
     if (++this.#atThisInstant > EVENTS_AN_INSTANT_MAX) throw new Bug(`virtual time stands still at ${this.#nowNs} ns`);
     this.#events.take()();
   }

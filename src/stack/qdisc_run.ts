@@ -42,11 +42,12 @@ export function devXmitSkb(tx: Transmit, skb: SkBuff, qdisc: Qdisc, txq: NetdevQ
 
 /** Nothing waits and nobody is at it: to the driver without the detour. What it does not take is first in line. (`TCQ_F_CAN_BYPASS`) */
 function bypass(tx: Transmit, skb: SkBuff, qdisc: Qdisc, txq: NetdevQueue): void {
+  const { gsoSkb } = qdisc;
   qdisc.running = true;
-  qdisc.added(skb);
-  if (tx.validateXmit === null) qdisc.gsoSkb.queueTail(skb);
-  else validate(tx, tx.validateXmit, skb, qdisc);
-  const waiting = qdisc.gsoSkb.length;
+  if (tx.validateXmit === null) gsoSkb.queueTail(skb);
+  else tx.validateXmit(skb, qdisc.dev, gsoSkb);
+  const waiting = gsoSkb.length;
+  for (let piece = gsoSkb.peek(); piece !== null; piece = piece.next) qdisc.added(piece);
   const all = waiting > 0 && directXmit(tx, qdisc, txq) === waiting;
   qdisc.running = false;
   // What was queued meanwhile, by who was called from inside the driver.
