@@ -219,9 +219,9 @@ export class SimPort implements Port, Attachment {
 
   rxBurst(_queue: number, out: FrameBatch, limit: number): number {
     const rx = this.#rx;
-    const slotSize = this.#arena?.slotSize ?? 0;
-    const tstampUs = this.#world.epochUs + Math.floor(this.#world.nowNs / 1000);
     const n = Math.min(limit, out.size, rx.length);
+    const slotSize = this.#arena?.slotSize ?? 0;
+    const tstampUs = n === 0 ? 0 : this.#world.epochUs + Math.floor(this.#world.nowNs / 1000);
     for (let i = 0; i < n; i++) {
       const at = rx.shift();
       const offset = rx.offset[at]!;

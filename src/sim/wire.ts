@@ -82,7 +82,9 @@ export class Wire {
   readonly #world: World;
   readonly #attached: Attachment[] = [];
   #changes = 0;
+  /** Flights that are over: the first #spares of them. */
   readonly #spare: Flight[] = [];
+  #spares = 0;
   /** When the last frame in order reaches each station. */
   readonly #lastNs = new Map<Attachment, number>();
 
@@ -148,8 +150,8 @@ export class Wire {
   }
 
   #carry(to: Attachment, memory: Uint8Array, offset: number, len: number, view: DataView | undefined): void {
-    const spare = this.#spare.pop();
-    const flight = spare !== undefined && spare.bytes.length >= len ? spare : this.#flight(Math.max(len, BUFFER_MIN));
+    const spare = this.#spares > 0 ? this.#spare[--this.#spares]! : null;
+    const flight = spare !== null && spare.bytes.length >= len ? spare : this.#flight(Math.max(len, BUFFER_MIN));
     if (view === undefined) for (let i = 0; i < len; i++) flight.bytes[i] = memory[offset + i]!;
     else copyBytes(flight.view, 0, view, offset, len);
     flight.len = len;
@@ -174,7 +176,7 @@ export class Wire {
       to.receive(flight.bytes, flight.len, flight.view);
     else this.counters.count('unplugged');
     flight.to = null;
-    this.#spare.push(flight);
+    this.#spare[this.#spares++] = flight;
   }
 
   /** Draws only for faults that are switched on, so that a wire without them takes no chance from the others. */
