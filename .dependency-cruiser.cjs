@@ -14,7 +14,7 @@ const law =
   '< { sim | host } < { process | collector | lab } < cli';
 
 /** In the law, not yet in the tree. A name leaves this list with its folder's first file. */
-const planned = ['stacked', 'process'];
+const planned = ['process'];
 
 /** May touch the operating system; every other folder runs in a browser, and twice alike with the same seed. */
 const onNode = ['host', 'process', 'collector', 'cli'];

@@ -29,15 +29,19 @@ export function devXmitComplete(status: number): boolean {
  * the way the kernel does (`return -ENODEV`).
  */
 export const Errno = {
+  EPERM: 1,
   ENOENT: 2,
   EIO: 5,
   ENOMEM: 12,
+  EACCES: 13,
   EBUSY: 16,
   EEXIST: 17,
   ENODEV: 19,
   EINVAL: 22,
   ENFILE: 23,
+  EMLINK: 31,
   ERANGE: 34,
+  ENOTEMPTY: 39,
   EOVERFLOW: 75,
   EPROTONOSUPPORT: 93,
   EOPNOTSUPP: 95,

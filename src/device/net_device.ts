@@ -190,6 +190,9 @@ export class NetDevice implements SkbDevice {
   readonly stats: Counters<StatName> = new Counters(STAT_NAMES);
   /** The device on top of this one (bond, bridge), if any. */
   master: NetDevice | null = null;
+  /** All devices that stand on this one, and those that it stands on, in the order of linking (upper.ts). */
+  readonly upper: NetDevice[] = [];
+  readonly lower: NetDevice[] = [];
   /** What netpoll keeps for this device (`npinfo`); its own type is netpoll's. */
   npinfo: object | null = null;
   /** It sends without queueing (`IFF_NO_QUEUE`); so do devices whose set-up leaves txQueueLen 0. */

@@ -27,12 +27,15 @@ export const NetdevEvent = {
   CHANGEUPPER: 22,
   RESEND_IGMP: 23,
   PRECHANGEMTU: 24,
+  BONDING_INFO: 26,
+  PRECHANGEUPPER: 27,
+  CHANGELOWERSTATE: 28,
   CHANGE_TX_QUEUE_LEN: 31,
 } as const;
 export type NetdevEvent = (typeof NetdevEvent)[keyof typeof NetdevEvent];
 
 /**
  * Is told of an event; a negative errno vetoes where that is possible: PRE_UP, POST_INIT, REGISTER, PRECHANGEMTU, CHANGEMTU,
- * PRE_CHANGEADDR, CHANGENAME, CHANGE_TX_QUEUE_LEN.
+ * PRE_CHANGEADDR, CHANGENAME, CHANGE_TX_QUEUE_LEN, PRECHANGEUPPER, CHANGEUPPER.
  */
 export type Notifier = (event: NetdevEvent, dev: NetDevice) => number;
