@@ -8,6 +8,7 @@ export * from './icmp.ts';
 export * from './icmpv6.ts';
 export * from './ipv4.ts';
 export * from './ipv6.ts';
+export * from './lacp.ts';
 export * from './ndisc.ts';
 export * from './netconsole_emit.ts';
 export * from './netconsole_parse.ts';
