@@ -13,6 +13,7 @@ import type { Timer } from '../machine/timer.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { pskbTrim, skbAddFragList } from '../skb/frags.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
+import { truesize } from '../skb/truesize.ts';
 
 /** (`ipfrag_time`) */
 export const FRAG_TIMEOUT_NS = 30e9;
@@ -210,14 +211,3 @@ export class FragTable {
     }
   }
 }
-
-/** What a frame costs: its slot and its objects. (`skb->truesize`) */
-export function truesize(skb: SkBuff): number {
-  const { info, arena } = skb.pool;
-  let sum = SKB_OVERHEAD + arena.slotSize * (1 + info.nrFrags[skb.shinfo]!);
-  for (let each = info.fragList(skb.shinfo); each !== null; each = each.next) sum += truesize(each);
-  return sum;
-}
-
-/** sk_buff and skb_shared_info, as the kernel has them. */
-const SKB_OVERHEAD = 576;

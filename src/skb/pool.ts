@@ -34,12 +34,15 @@ export class SkbPool {
   exhausted = 0;
   readonly #objects: SkBuff[] = [];
   readonly #free: FreeStack;
+  /** The object that is kept for a frame's first clone, by the frame's id; -1: none. */
+  readonly #companion: Int32Array;
 
   constructor(arena: Arena, size: number) {
     this.arena = arena;
     this.size = size;
     this.info = new SharedInfoTable(size);
     this.#free = new FreeStack(size);
+    this.#companion = new Int32Array(size).fill(-1);
     for (let id = 0; id < size; id++) this.#objects.push(new SkBuff(this, arena, id));
     this.#free.fill(0, size);
   }
@@ -72,6 +75,20 @@ export class SkbPool {
     const skb = this.build(buf, start, start + arena.slotSize);
     if (skb === null) arena.release(buf);
     return skb;
+  }
+
+  /** As alloc, and its first clone cannot fail: the object for it is taken now, and counts as in use. (`alloc_skb_fclone`) */
+  allocFclone(size: number): SkBuff | null {
+    const skb = this.alloc(size);
+    if (skb === null) return null;
+    const companion = this.#free.pop();
+    if (companion >= 0) {
+      this.#companion[skb.id] = companion;
+      return skb;
+    }
+    this.exhausted++;
+    this.#put(skb);
+    return null;
   }
 
   /** A frame for `dev` with NET_SKB_PAD bytes of headroom. (`netdev_alloc_skb`, with dev null `dev_alloc_skb`) */
@@ -136,6 +153,7 @@ export class SkbPool {
 
   /** A second frame over the same bytes, which are read-only from now on for both. Null: no memory. (`skb_clone`) */
   clone(skb: SkBuff): SkBuff | null {
+    this.#giveCompanion(skb.id);
     const copy = this.#object(skb.buf, skb.head, skb.end);
     if (copy === null) return null;
     copy.shinfo = skb.shinfo;
@@ -202,7 +220,16 @@ export class SkbPool {
     skb.buf = -1;
     skb.shinfo = -1;
     skb.dev = null;
+    this.#giveCompanion(skb.id);
     this.#free.push(skb.id);
+  }
+
+  /** The object that was kept for a clone is the next one that is taken, or is free. */
+  #giveCompanion(id: number): void {
+    const companion = this.#companion[id]!;
+    if (companion < 0) return;
+    this.#companion[id] = -1;
+    this.#free.push(companion);
   }
 
   /** Gives up the frame's share of its bytes; the last one frees them. The caller gives the frame other bytes, or none. */

@@ -36,8 +36,37 @@ export class SkbQueue {
     return this.#frames.shift();
   }
 
+  /** The last frame, now the caller's. (`skb_dequeue_tail`) */
+  dequeueTail(): SkBuff | null {
+    const last = this.#frames.tail;
+    if (last !== null) this.#frames.remove(last);
+    return last;
+  }
+
   peek(): SkBuff | null {
     return this.#frames.head;
+  }
+
+  /** True if the frame is in this queue. */
+  has(skb: SkBuff): boolean {
+    return skb.list === this.#frames;
+  }
+
+  /** Takes a frame of this queue out of its row; it is the caller's. (`skb_unlink`) */
+  unlink(skb: SkBuff): void {
+    this.#frames.remove(skb);
+  }
+
+  /** Moves frames for which `goes` says so to `out`, whatever its limit; the others keep their order. */
+  moveTo(out: SkbQueue, goes: (skb: SkBuff) => boolean): void {
+    for (let skb = this.#frames.head; skb !== null; ) {
+      const next: SkBuff | null = skb.next;
+      if (goes(skb)) {
+        this.#frames.remove(skb);
+        out.#frames.addTail(skb);
+      }
+      skb = next;
+    }
   }
 
   /** Moves all frames of `other` behind ours, whatever the limit. (`skb_queue_splice_tail_init`) */

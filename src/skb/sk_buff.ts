@@ -101,8 +101,8 @@ export class SkBuff {
 /** The frame's geometry broke its invariant; what skb_over_panic and skb_under_panic print. */
 export class SkbPanic extends Bug {
   constructor(op: 'over' | 'under' | 'nonlinear', skb: SkBuff, n: number) {
-    const at = 'len:' + skb.len + ' put:' + n + ' head:' + skb.head + ' data:' + skb.data + ' tail:' + skb.tail;
-    super('skb_' + op + '_panic: ' + at + ' end:' + skb.end + ' dev:' + (skb.dev?.name ?? '<NULL>'));
+    const at = `len:${skb.len} put:${n} head:${skb.head} data:${skb.data} tail:${skb.tail}`;
+    super(`skb_${op}_panic: ${at} end:${skb.end} dev:${skb.dev?.name ?? '<NULL>'}`);
     this.name = 'SkbPanic';
   }
 }

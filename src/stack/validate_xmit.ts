@@ -18,7 +18,7 @@ import {
 import { devOf, type NetDevice, STAT_TX_DROPPED } from '../device/net_device.ts';
 import { CHECKSUM_NONE, CHECKSUM_PARTIAL, CHECKSUM_UNNECESSARY } from '../skb/checksum_state.ts';
 import { DropReason } from '../skb/drop_reason.ts';
-import { skbLinearize } from '../skb/frags.ts';
+import { pskbPullTail } from '../skb/pull_tail.ts';
 import type { SkbQueue } from '../skb/queue.ts';
 import { SKB_GSO_TCP_FIXEDID } from '../skb/shared_info.ts';
 import { type SkBuff, skbIsGso } from '../skb/sk_buff.ts';
@@ -74,7 +74,7 @@ export function validateXmitSkb(skb: SkBuff): SkBuff | null {
     return segments;
   }
   skb.next = null;
-  if (skb.dataLen !== 0 && needsLinearize(skb, features) && !skbLinearize(skb)) return dropped(skb);
+  if (skb.dataLen !== 0 && needsLinearize(skb, features) && !pskbPullTail(skb, skb.dataLen)) return dropped(skb);
   if (skb.ipSummed === CHECKSUM_PARTIAL) {
     skb.transportHeader = skb.csumStart;
     if (skbCsumHwoffloadHelp(skb, features) !== 0) return dropped(skb);
