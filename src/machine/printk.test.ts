@@ -131,4 +131,54 @@ describe('printk', () => {
     printk.info('b');
     expect(witness.lines).toEqual(['0:6:a', '1:6:b']);
   });
+
+  it('tells nobody of an open line until it is whole, and marks what could not be joined', () => {
+    const { machine } = testMachine();
+    const { printk } = machine;
+    const seen: string[] = [];
+    printk.registerConsole({
+      name: 'test',
+      write: (record) => seen.push(`${record.seq}${record.cont ? 'c' : '-'}${text(record)}`),
+    });
+    printk.printk(6, 'one', { open: true });
+    expect([seen, printk.nextSeq]).toEqual([[], 1]);
+    printk.cont(' two', { open: true });
+    printk.cont(' three\n');
+    expect(seen).toEqual(['0-one two three']);
+    printk.printk(4, 'left open', { open: true, caller: 'T1' });
+    printk.printk(3, 'somebody else');
+    printk.cont(' too late', { caller: 'T1' });
+    expect(seen.slice(1)).toEqual(['1-left open', '2-somebody else', '3c too late']);
+    printk.printk(6, 'x'.repeat(1000), { open: true });
+    printk.cont('y'.repeat(24));
+    expect(seen.slice(4)).toEqual([`4-${'x'.repeat(1000)}`, `5c${'y'.repeat(24)}`]);
+    printk.printk(6, 'mine', { open: true, caller: 'T1' });
+    printk.cont('not mine', { caller: 'C0' });
+    expect(seen.slice(6)).toEqual(['6-mine', '7cnot mine']);
+  });
+
+  it('writes down who printed: the CPU, and the task or the idle task of that CPU', () => {
+    const { machine } = testMachine({ cpus: 2 });
+    const { printk } = machine;
+    printk.info('idle');
+    const were = machine.enterCpu(machine.cpus[1]!);
+    printk.info('idle there');
+    machine.leaveCpu(were);
+    printk.taskname = 'node';
+    printk.info('task');
+    printk.printk(6, 'another', { taskname: 'nginx' });
+    const who = [0, 1, 2, 3].map((seq) => `${printk.record(seq)?.cpu} ${printk.record(seq)?.taskname}`);
+    expect(who).toEqual(['0 swapper/0', '1 swapper/1', '0 node', '0 nginx']);
+  });
+
+  it('says that a console is enabled and disabled where that is wanted', () => {
+    const { machine } = testMachine();
+    const console = memory('netcon_ext');
+    machine.printk.registerConsole(console, { announce: true });
+    expect(machine.printk.isRegistered(console)).toBe(true);
+    machine.printk.unregisterConsole(console);
+    machine.printk.unregisterConsole(console);
+    const lines = ['0:6:printk: console [netcon_ext0] enabled', '1:6:printk: console [netcon_ext0] disabled'];
+    expect([console.lines, machine.printk.isRegistered(console), machine.printk.nextSeq]).toEqual([lines, false, 2]);
+  });
 });

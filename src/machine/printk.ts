@@ -9,8 +9,10 @@
  *     sends) adds its record and leaves it to the outer walk, which is bounded, so a console that talks about itself
  *     cannot lock the machine up.
  *  3. A console registered with `replay` is first shown what the ring still holds (CON_PRINTBUFFER).
+ *  4. A record may be left open for `cont` to lengthen. Nobody is shown an open record; the next one closes it.
+ *  5. Who printed is recorded with the text (CPU, task name): a console may write much later, on behalf of somebody else.
  *
- * A record's text belongs to the record and is never changed.
+ * A record's text belongs to the record and is never changed once anybody can see it.
  */
 import { Ring } from '../base/ring.ts';
 import type { Machine } from './machine.ts';
@@ -33,6 +35,9 @@ export interface LogRecord {
   /** UTF-8, without the final newline. */
   readonly text: Uint8Array;
   readonly dict: { readonly subsystem?: string; readonly device?: string };
+  /** The CPU that printed, and the name of the task that it ran. (`CONFIG_PRINTK_EXECUTION_CTX`) */
+  readonly cpu?: number;
+  readonly taskname?: string;
 }
 
 /**
@@ -49,27 +54,50 @@ interface Registered {
   nextSeq: number;
 }
 
+export interface RegisterOptions {
+  /** Shows the console what the ring still holds. (`CON_PRINTBUFFER`) */
+  readonly replay?: boolean;
+  /** Says in the log that the console is enabled, and later that it is disabled, as the kernel does. */
+  readonly announce?: boolean;
+}
+
 export interface PrintkOptions {
   readonly facility?: number;
   readonly dict?: LogRecord['dict'];
   readonly caller?: string;
   readonly cont?: boolean;
+  /** The line goes on: `cont` may add to it. */
+  readonly open?: boolean;
+  /** Name of the task that prints; the machine's own (`Printk.taskname`) if absent. */
+  readonly taskname?: string;
 }
 
 const RECORDS = 4096;
-/** Longest text of a record in bytes (`LOG_LINE_MAX`); what is longer is cut. */
-export const LOG_LINE_MAX = 1024 - 48;
+/** Longest text of a record in bytes (`PRINTKRB_RECORD_MAX` less a terminator); what is longer is cut. */
+export const LOG_LINE_MAX = 1023;
+const NEWLINE = 0x0a;
 
 export class Printk {
+  /** A record is shown if its level is below this (`dmesg -n`, the first number of kernel.printk). */
   consoleLoglevel = 7;
   defaultMessageLoglevel = 4;
+  minimumConsoleLoglevel = 1;
+  defaultConsoleLoglevel = 7;
   ignoreLoglevel = false;
+  /** What plain consoles show in front of each line: the time (`printk.time`), `<prio>` (console_msg_format=syslog). */
+  time = true;
+  syslogFormat = false;
+  /** Name of the task that runs, at most 15 characters; null: the idle task of the CPU. */
+  taskname: string | null = null;
   readonly #machine: Machine;
   readonly #records = new Ring<LogRecord>(RECORDS);
   readonly #consoles: Registered[] = [];
   readonly #encoder = new TextEncoder();
   #nextSeq = 0;
   #walking = false;
+  /** The last record may still be lengthened. */
+  #open = false;
+  readonly #announced = new Set<Console>();
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -82,9 +110,7 @@ export class Printk {
 
   /** Adds a record and shows it. `text` may hold newlines; a final one is dropped. Never throws. */
   printk(level: number, text: string | Uint8Array, options?: PrintkOptions): void {
-    let bytes = typeof text === 'string' ? this.#encoder.encode(text) : text.slice();
-    if (bytes.length > 0 && bytes[bytes.length - 1] === 0x0a) bytes = bytes.subarray(0, bytes.length - 1);
-    if (bytes.length > LOG_LINE_MAX) bytes = bytes.subarray(0, LOG_LINE_MAX);
+    const cpu = this.#machine.cpu.id;
     if (this.#records.length === this.#records.capacity) this.#records.shift();
     this.#records.push({
       seq: this.#nextSeq++,
@@ -93,10 +119,42 @@ export class Printk {
       tsUs: Math.floor(this.#machine.executive.now() / 1000),
       cont: options?.cont ?? false,
       caller: options?.caller,
-      text: bytes,
+      text: this.#textOf(text),
       dict: options?.dict ?? {},
+      cpu,
+      taskname: options?.taskname ?? this.taskname ?? `swapper/${cpu}`,
     });
+    this.#open = options?.open ?? false;
     this.flush();
+  }
+
+  /**
+   * Lengthens the line that was left open (with `open` it stays so). Where somebody else has printed in between, or the line
+   * would get too long, it is a record of its own, marked as a continuation. (`pr_cont`, LOG_CONT)
+   */
+  cont(text: string | Uint8Array, options?: Pick<PrintkOptions, 'open' | 'caller'>): void {
+    const last = this.#records.at(this.#records.length - 1);
+    const more = this.#textOf(text);
+    const caller = options?.caller ?? last?.caller;
+    const fits = last !== undefined && last.text.length + more.length <= LOG_LINE_MAX && last.caller === caller;
+    if (!this.#open || !fits) {
+      const level = last?.level ?? this.defaultMessageLoglevel;
+      this.printk(level, more, { ...options, cont: true });
+      return;
+    }
+    const whole = new Uint8Array(last.text.length + more.length);
+    whole.set(last.text);
+    whole.set(more, last.text.length);
+    (last as { text: Uint8Array }).text = whole;
+    this.#open = options?.open ?? false;
+    this.flush();
+  }
+
+  /** A copy of the bytes of `text` as a record holds them. */
+  #textOf(text: string | Uint8Array): Uint8Array {
+    const bytes = typeof text === 'string' ? this.#encoder.encode(text) : text;
+    const length = bytes[bytes.length - 1] === NEWLINE ? bytes.length - 1 : bytes.length;
+    return bytes.slice(0, Math.min(length, LOG_LINE_MAX));
   }
 
   emerg(text: string): void {
@@ -124,15 +182,30 @@ export class Printk {
   }
 
   /** Adds a console; with `replay` it is shown the records that the ring still holds (`register_console`). */
-  registerConsole(console: Console, options?: { replay?: boolean }): void {
+  registerConsole(console: Console, options?: RegisterOptions): void {
     const oldest = this.#records.peek()?.seq ?? this.#nextSeq;
     this.#consoles.push({ console, nextSeq: options?.replay === true ? oldest : this.#nextSeq });
+    if (options?.announce === true) {
+      this.#announced.add(console);
+      this.info(`printk: console [${console.name}0] enabled`);
+    }
     this.flush();
   }
 
+  /** It is shown no more. (`unregister_console`) */
   unregisterConsole(console: Console): void {
     const at = this.#consoles.findIndex((each) => each.console === console);
-    if (at >= 0) this.#consoles.splice(at, 1);
+    if (at < 0) return;
+    if (this.#announced.delete(console)) this.info(`printk: console [${console.name}0] disabled`);
+    this.#consoles.splice(
+      this.#consoles.findIndex((each) => each.console === console),
+      1,
+    );
+  }
+
+  /** Is it shown what is printed? */
+  isRegistered(console: Console): boolean {
+    return this.#consoles.some((each) => each.console === console);
   }
 
   /** Record number `seq`, or undefined if the ring has lost it or it does not exist yet. */
@@ -169,7 +242,8 @@ export class Printk {
 
   #next(each: Registered): LogRecord | undefined {
     const oldest = this.#records.peek();
-    if (oldest === undefined || each.nextSeq >= this.#nextSeq) return undefined;
+    const end = this.#open ? this.#nextSeq - 1 : this.#nextSeq;
+    if (oldest === undefined || each.nextSeq >= end) return undefined;
     return this.record(Math.max(each.nextSeq, oldest.seq));
   }
 }

@@ -50,7 +50,7 @@ describe('extended message', () => {
     expect(latin1(message(record({ seq: 0, level: 0, facility: 0, tsUs: 0.9, text: ascii('') })))).toBe('0,0,0,-;\n');
   });
 
-  it('cuts a text that does not fit, and ends in a newline all the same', () => {
+  it('cuts a text of escapes that does not fit, and ends in a newline all the same', () => {
     const out = new Uint8Array(300);
     const n = formatExtended(record({ text: new Uint8Array(500).fill(10) }), out);
     expect(n).toBeLessThanOrEqual(300);

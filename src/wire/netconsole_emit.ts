@@ -15,22 +15,26 @@
 
 import type { KmsgRecord } from './netconsole_record.ts';
 import { DATAGRAM_MAX } from './netconsole_record.ts';
-import { escapeInto } from './netconsole_text.ts';
+import { mustEscape } from './netconsole_text.ts';
 
 /** A message buffer of this size holds every record: 1,024 bytes of text escaped fourfold, header and dictionary. */
 export const MESSAGE_MAX = 8192;
-/** Kernels since 6.4 have a buffer of this size, and cut longer messages. */
+/** Kernels since 6.4 have a buffer of this size for either format, and cut longer messages. */
 export const PRINTK_MESSAGE_MAX = 2048;
+/** Kernels before had one of this size for the basic format, and MESSAGE_MAX for the extended one. */
+export const CONSOLE_LOG_MAX = 1024;
 
 /** Takes one datagram: `bytes[offset, offset + length)`, valid during the call only. */
 export type EmitDatagram = (bytes: Uint8Array, offset: number, length: number) => void;
 
-/** What a target adds to each extended message. Both are raw bytes, prepared once a target. */
+/** What a target adds to each extended message. Both are raw bytes, kept by the target. */
 export interface ExtendedTarget {
   /** `uname -r` without the comma; absent or empty: not prepended. */
   readonly release?: Uint8Array | undefined;
   /** ` key=value\n` lines (userdata and sysdata), unescaped. */
   readonly userdata?: Uint8Array | undefined;
+  /** How much of `userdata` counts; all of it if absent. */
+  readonly userdataLen?: number | undefined;
 }
 
 /** What the basic format shows in front of each line (printk.time, console_msg_format=syslog). */
@@ -43,11 +47,12 @@ const COMMA = 0x2c;
 const SEMICOLON = 0x3b;
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
+const HEX = '0123456789abcdef';
 
 /**
- * Writes `prio,seq,usec,flag[,caller=..];text\n[ SUBSYSTEM=..\n][ DEVICE=..\n]` and returns its length. A record that
- * does not fit loses the end of its text, as in the kernel; the newline always stands. `out` has MESSAGE_MAX bytes (or
- * PRINTK_MESSAGE_MAX, to cut where kernels cut), at least 256.
+ * Writes `prio,seq,usec,flag[,caller=..];text\n[ SUBSYSTEM=..\n][ DEVICE=..\n]` and returns its length. What does not fit is
+ * lost as it is in the kernel: an escape is cut one byte before the end, and the last byte goes to whatever needs no escape,
+ * mostly the newline. `out` has MESSAGE_MAX bytes (or PRINTK_MESSAGE_MAX, to cut where kernels cut), at least 256.
  */
 export function formatExtended(record: KmsgRecord, out: Uint8Array): number {
   let n = putDecimal(out, 0, record.facility * 8 + record.level);
@@ -62,60 +67,83 @@ export function formatExtended(record: KmsgRecord, out: Uint8Array): number {
     n = putAscii(out, n, record.caller, Math.min(out.length, n + 16));
   }
   out[n++] = SEMICOLON;
-  n = escapeInto(record.text, record.text.length, out, n, out.length - 1);
-  out[n++] = NEWLINE;
-  n = putDict(out, n, ' SUBSYSTEM=', record.dict?.subsystem);
-  return putDict(out, n, ' DEVICE=', record.dict?.device);
+  const { text } = record;
+  for (let i = 0; i < text.length && n < out.length; i++) n = putEscaped(out, n, text[i]!);
+  n = putByte(out, n, NEWLINE);
+  n = putDict(out, n, 'SUBSYSTEM=', record.dict?.subsystem);
+  return putDict(out, n, 'DEVICE=', record.dict?.device);
 }
 
-/** One dictionary line, or nothing where it is absent or does not fit whole. */
+/** One dictionary line, or nothing where it is absent. */
 function putDict(out: Uint8Array, n: number, key: string, value: string | undefined): number {
-  if (value === undefined || n + key.length + value.length * 4 + 1 > out.length) return n;
-  let at = putAscii(out, n, key, out.length);
-  for (let i = 0; i < value.length; i++) {
-    const code = value.charCodeAt(i);
-    if (code < 0x20 || code >= 0x7f || code === 0x5c) {
-      at = putAscii(out, at, '\\x', out.length);
-      out[at++] = '0123456789abcdef'.charCodeAt((code >> 4) & 15);
-      out[at++] = '0123456789abcdef'.charCodeAt(code & 15);
-    } else {
-      out[at++] = code;
-    }
-  }
-  out[at++] = NEWLINE;
-  return at;
+  if (value === undefined || value === '') return n;
+  n = putByte(out, n, SPACE);
+  n = putAscii(out, n, key, out.length);
+  for (let i = 0; i < value.length && n < out.length; i++) n = putEscaped(out, n, value.charCodeAt(i) & 0xff);
+  return putByte(out, n, NEWLINE);
+}
+
+/** One byte of text, as `\xNN` where it must be; of that, what fits in front of the last byte of `out`. */
+function putEscaped(out: Uint8Array, n: number, byte: number): number {
+  if (!mustEscape(byte)) return putByte(out, n, byte);
+  const limit = out.length - 1;
+  if (n < limit) out[n++] = 0x5c;
+  if (n < limit) out[n++] = 0x78;
+  if (n < limit) out[n++] = HEX.charCodeAt(byte >> 4);
+  if (n < limit) out[n++] = HEX.charCodeAt(byte & 15);
+  return n;
+}
+
+function putByte(out: Uint8Array, n: number, byte: number): number {
+  if (n < out.length) out[n++] = byte;
+  return n;
 }
 
 /**
- * Writes the console form of a record, a prefix for each of its lines: `[<prio>][[%5lu.%06lu]][[%6s]] line\n`.
- * Returns the length; lines that do not fit are left out from their first missing byte.
+ * Writes the console form of a record, a prefix for each of its lines: `[<prio>][[%5lu.%06lu]][[%6s]] line\n`, and returns
+ * the length. Where `out` is too small, lines are left out whole: the first that does not fit, and the rest. A last line that
+ * would have to be cut is left out as well. `out` has at least 256 bytes.
  */
 export function formatBasic(record: KmsgRecord, out: Uint8Array, format: BasicFormat): number {
-  const text = record.text;
-  const limit = out.length;
+  const { text } = record;
+  // The kernel wants room for a newline and a terminator behind what it writes.
+  const limit = out.length - 2;
+  let end = Math.min(text.length, out.length);
+  const prefixLen = putPrefix(out, 0, record, format);
+  let cut = false;
   let n = 0;
-  let line = 0;
-  do {
-    let end = line;
-    while (end < text.length && text[end] !== NEWLINE) end++;
-    if (n + 64 > limit) return n;
-    if (format.priority) {
-      out[n++] = 0x3c;
-      n = putDecimal(out, n, record.facility * 8 + record.level);
-      out[n++] = 0x3e;
+  for (let line = 0; ; ) {
+    let lineEnd = line;
+    while (lineEnd < end && text[lineEnd] !== NEWLINE) lineEnd++;
+    if (cut && lineEnd === end) return n;
+    const start = n + prefixLen;
+    if (start + end - line > limit) {
+      if (start + lineEnd - line > limit) return n;
+      end = line + limit - start;
+      cut = true;
     }
-    if (format.time) n = putTime(out, n, record.tsUs);
-    if (record.caller !== undefined) {
-      out[n++] = 0x5b;
-      for (let pad = record.caller.length; pad < 6; pad++) out[n++] = SPACE;
-      n = putAscii(out, n, record.caller, n + 16);
-      out[n++] = 0x5d;
-    }
-    if (format.time || record.caller !== undefined) out[n++] = SPACE;
-    for (let i = line; i < end && n < limit - 1; i++) out[n++] = text[i]!;
+    n = putPrefix(out, n, record, format);
+    for (let i = line; i < lineEnd; i++) out[n++] = text[i]!;
     out[n++] = NEWLINE;
-    line = end + 1;
-  } while (line <= text.length && text.length > 0);
+    if (lineEnd === end) return n;
+    line = lineEnd + 1;
+  }
+}
+
+function putPrefix(out: Uint8Array, n: number, record: KmsgRecord, format: BasicFormat): number {
+  if (format.priority) {
+    out[n++] = 0x3c;
+    n = putDecimal(out, n, record.facility * 8 + record.level);
+    out[n++] = 0x3e;
+  }
+  if (format.time) n = putTime(out, n, record.tsUs);
+  if (record.caller !== undefined) {
+    out[n++] = 0x5b;
+    for (let pad = record.caller.length; pad < 6; pad++) out[n++] = SPACE;
+    n = putAscii(out, n, record.caller, n + 16);
+    out[n++] = 0x5d;
+  }
+  if (format.time || record.caller !== undefined) out[n++] = SPACE;
   return n;
 }
 
@@ -154,7 +182,7 @@ export function forEachExtendedDatagram(
   const release = target.release;
   const userdata = target.userdata;
   const releaseLen = release === undefined || release.length === 0 ? 0 : release.length + 1;
-  const userdataLen = userdata === undefined ? 0 : userdata.length;
+  const userdataLen = userdata === undefined ? 0 : (target.userdataLen ?? userdata.length);
   if (releaseLen + length + userdataLen <= DATAGRAM_MAX) {
     if (releaseLen === 0 && userdataLen === 0) {
       emit(message, 0, length);
