@@ -1,0 +1,58 @@
+// hot
+/**
+ * xmit_hash_policy: the number by which a bond deals frames out, so that a conversation keeps to one slave and stays in order.
+ *
+ *     layer2         MAC addresses (their last bytes) and EtherType
+ *     layer2+3       ... and IP addresses             encap2+3    those inside tunnels
+ *     layer3+4       IP addresses and ports           encap3+4    those inside tunnels
+ *     vlan+srcmac    the accelerated VLAN tag and the sender's MAC
+ *
+ * What is no IP goes by layer2, whatever the policy. layer3+4 drops the lowest bit: local ports are mostly even.
+ * The caller keeps the frame. Answers to bond_xmit_hash and Documentation/networking/bonding.rst, xmit_hash_policy.
+ */
+import { type SkBuff, skbHeadlen } from '../../skb/sk_buff.ts';
+import { ETH_HLEN } from '../../wire/eth.ts';
+import type { FlowKeys } from './flow_dissect.ts';
+
+export const BOND_XMIT_POLICY_LAYER2 = 0;
+export const BOND_XMIT_POLICY_LAYER34 = 1;
+export const BOND_XMIT_POLICY_LAYER23 = 2;
+export const BOND_XMIT_POLICY_ENCAP23 = 3;
+export const BOND_XMIT_POLICY_ENCAP34 = 4;
+export const BOND_XMIT_POLICY_VLAN_SRCMAC = 5;
+
+/** Unsigned hash of a frame whose Ethernet header is at `data`; `keys` is scratch memory. */
+export function xmitHash(policy: number, keys: FlowKeys, skb: SkBuff): number {
+  // The stack has told flows apart already, inside tunnels too.
+  if (policy === BOND_XMIT_POLICY_ENCAP34 && skb.l4Hash) return skb.hash;
+  const { view } = skb.arena;
+  const mac = skb.data;
+  const end = mac + skbHeadlen(skb);
+  if (policy === BOND_XMIT_POLICY_VLAN_SRCMAC) return vlanSrcmacHash(skb, view, mac, end);
+  const encap = policy === BOND_XMIT_POLICY_ENCAP23 || policy === BOND_XMIT_POLICY_ENCAP34;
+  const ports = policy === BOND_XMIT_POLICY_LAYER34 || policy === BOND_XMIT_POLICY_ENCAP34;
+  if (policy === BOND_XMIT_POLICY_LAYER2) return ethHash(view, mac, end);
+  const network = skb.networkHeader >= mac ? skb.networkHeader : mac + ETH_HLEN;
+  const found = encap
+    ? keys.dissect(view, network, end, skb.protocol)
+    : keys.bondFlowIp(view, network, end, skb.protocol, ports);
+  if (!found) return ethHash(view, mac, end);
+  let hash = (ports ? keys.ports : ethHash(view, mac, end)) ^ keys.addresses;
+  hash ^= hash >>> 16;
+  hash ^= hash >>> 8;
+  return ports ? hash >>> 1 : hash >>> 0;
+}
+
+/** 0 for a frame that is shorter than its header. (`bond_eth_hash`) */
+function ethHash(view: DataView, mac: number, end: number): number {
+  if (mac + ETH_HLEN > end) return 0;
+  return view.getUint8(mac + 5) ^ view.getUint8(mac + 11) ^ view.getUint16(mac + 12);
+}
+
+/** (`bond_vlan_srcmac_hash`) */
+function vlanSrcmacHash(skb: SkBuff, view: DataView, mac: number, end: number): number {
+  if (mac + ETH_HLEN > end) return 0;
+  const vendor = (view.getUint8(mac + 6) << 16) | view.getUint16(mac + 7);
+  const device = (view.getUint8(mac + 9) << 16) | view.getUint16(mac + 10);
+  return Math.max(skb.vlanTci, 0) ^ vendor ^ device;
+}
