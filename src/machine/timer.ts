@@ -44,6 +44,11 @@ export class Timers {
     return true;
   }
 
+  /** What is armed, by deadline; to look at. */
+  get armed(): readonly Timer[] {
+    return this.#armed;
+  }
+
   /** The earliest deadline, or -1. */
   get nextNs(): number {
     return this.#armed[0]?.atNs ?? -1;
