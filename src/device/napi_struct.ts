@@ -77,6 +77,8 @@ export class NapiStruct implements Listed<NapiStruct> {
   timer: Timer | null = null;
   /** Has the instance's task run (threaded). */
   wakeThread: (() => void) | null = null;
+  /** A frame of fragments that its driver fills (alloc_skb.ts). */
+  skb: SkBuff | null = null;
   /** Polls, and frames taken, since it was added. */
   polls = 0;
   work = 0;
@@ -112,6 +114,8 @@ export function netifNapiDel(napi: NapiStruct): void {
   if ((napi.state & NAPI_STATE_LISTED) === 0) return;
   assert((napi.state & NAPI_STATE_SCHED) !== 0 && napi.list === null, 'an instance is disabled before it is deleted');
   napi.state &= ~NAPI_STATE_LISTED;
+  if (napi.skb !== null) napi.skb.pool.consume(napi.skb);
+  napi.skb = null;
   napi.dev.napiList.splice(napi.dev.napiList.indexOf(napi), 1);
 }
 

@@ -3,9 +3,11 @@
  * data, who is told of device events, and the sinks that the layers to the right install.
  */
 import type { Machine } from '../machine/machine.ts';
+import { Softirq } from '../machine/softirq.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { SkbQueue } from '../skb/queue.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
+import { freeCompletionQueue } from './kfree_skb.ts';
 import { Linkwatch } from './linkwatch.ts';
 import { NapiHash } from './napi_hash.ts';
 import type { NapiStruct } from './napi_struct.ts';
@@ -41,6 +43,8 @@ export class Net {
   nextIfindex = 1;
   /** Identification field of the last IPv4 packet that netpoll sent; the first one has 1. */
   ipId = 0;
+  /** What became of the frames on completion queues, by frame id (kfree_skb.ts). */
+  readonly completionReason: Int16Array;
   /** Frames kept for netpoll, for when memory is out (`MAX_SKBS`). */
   readonly netpollReserve = new SkbQueue(32);
   /** Follows links that come and go. */
@@ -57,6 +61,9 @@ export class Net {
     this.softnet = machine.cpus.map((cpu) => new Softnet(cpu, nobody));
     this.linkwatch = new Linkwatch(machine);
     this.napiReceive = nobody;
+    this.completionReason = new Int16Array(machine.skbs.size);
+    // Also without a stack, interrupts leave frames to be freed; a stack puts its qdiscs behind this.
+    machine.softirq.open(Softirq.NET_TX, () => freeCompletionQueue(this));
     this.nextNapiId = machine.cpus.length + 1;
   }
 

@@ -30,6 +30,8 @@ export class Softnet {
   steer: ((skb: SkBuff) => boolean) | null = null;
   /** Interrupts the CPUs that this one has given frames; called at the end of net_rx_action. Installed by the stack. */
   sendIpis: (() => void) | null = null;
+  /** Frames that interrupts have left to be freed, linked by `next`, the last one first (`completion_queue`). */
+  completionQueue: SkBuff | null = null;
   /** Qdiscs that have frames to send, a singly linked list in order (`output_queue`). */
   outputQueue: Qdisc | null = null;
   outputTail: Qdisc | null = null;

@@ -10,6 +10,7 @@
  */
 import { NETDEV_TX_BUSY, NETDEV_TX_OK, SetupError } from '../base/status.ts';
 import { allocEtherdev } from '../device/eth.ts';
+import { devConsumeSkbAny } from '../device/kfree_skb.ts';
 import type { Net } from '../device/net.ts';
 import {
   type DeviceOps,
@@ -125,9 +126,10 @@ function snullInterrupt(dev: NetDevice): void {
 }
 
 function snullReap(dev: NetDevice, snull: Snull): void {
-  const pool = dev.net.machine.skbs;
+  const { net } = dev;
+  const pool = net.machine.skbs;
   for (let n = snull.port.txReap(0, snull.done); n > 0; n = snull.port.txReap(0, snull.done)) {
-    for (let i = 0; i < n; i++) pool.consume(pool.byId(snull.done.cookie[i]!));
+    for (let i = 0; i < n; i++) devConsumeSkbAny(net, pool.byId(snull.done.cookie[i]!));
     snull.inFlight -= n;
     if ((dev.flags & IFF_UP) !== 0) netifWakeQueue(dev.txQueues[0]!);
   }

@@ -5,6 +5,7 @@
  *
  * The reserve is filled when the first client of a machine is set up, and after each message that could allocate.
  */
+import { zapCompletionQueue } from '../device/kfree_skb.ts';
 import type { Net } from '../device/net.ts';
 import { NET_SKB_PAD } from '../skb/pool.ts';
 import { type SkBuff, skbReserve } from '../skb/sk_buff.ts';
@@ -40,7 +41,7 @@ export function findSkb(info: NetpollInfo, len: number): SkBuff | null {
       skbReserve(skb, NET_SKB_PAD + HEADERS_MAX);
       return skb;
     }
-    netpollPollDev(info.dev);
+    if (!zapCompletionQueue(net)) netpollPollDev(info.dev);
   }
   return null;
 }

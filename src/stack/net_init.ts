@@ -3,6 +3,7 @@
  *
  *     napi.receive, softnet.deliver --> netif_receive_skb        softnet.enqueue --> backlog        NET_TX --> qdiscs
  */
+import { freeCompletionQueue } from '../device/kfree_skb.ts';
 import type { Net } from '../device/net.ts';
 import { Softirq } from '../machine/softirq.ts';
 import { napiInit } from '../napi/napi_init.ts';
@@ -46,6 +47,9 @@ export function netInit(net: Net): Stack {
   net.deactivate = devDeactivate;
   net.resizeQdiscs = devResizeQdiscs;
   net.watchdogUp = watchdogUp;
-  net.machine.softirq.open(Softirq.NET_TX, () => netTxAction(tx));
+  net.machine.softirq.open(Softirq.NET_TX, () => {
+    freeCompletionQueue(net);
+    netTxAction(tx);
+  });
   return { net, types, limits, rps, backlogs };
 }

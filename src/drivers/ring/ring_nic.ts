@@ -14,6 +14,7 @@
 import { Errno, NETDEV_TX_BUSY, NETDEV_TX_OK, SetupError } from '../../base/status.ts';
 import { allocEtherdev, ethTypeTrans } from '../../device/eth.ts';
 import { NETIF_F_HW_CSUM, NETIF_F_RXHASH, NETIF_F_SG } from '../../device/features.ts';
+import { napiConsumeSkb } from '../../device/kfree_skb.ts';
 import {
   napiCompleteDone,
   napiDisable,
@@ -241,7 +242,7 @@ function ringInterrupt(nic: RingNic, queue: RingQueue): void {
 
 /** Bound: `budget` frames received, a ring's worth of frames freed. */
 function ringPoll(nic: RingNic, queue: RingQueue, budget: number): number {
-  ringTx(nic, queue);
+  ringTx(nic, queue, budget);
   if (budget === 0) return 0;
   const work = ringRx(nic, queue, budget);
   if (work < budget && napiCompleteDone(queue.napi!, work)) nic.hw.write(qreg(queue.index, Q_MASK), CAUSE_ALL);
@@ -249,8 +250,9 @@ function ringPoll(nic: RingNic, queue: RingQueue, budget: number): number {
 }
 
 /** Frees what the card has sent, up to its head. */
-function ringTx(nic: RingNic, queue: RingQueue): void {
-  const { skbs } = queue.dev.net.machine;
+function ringTx(nic: RingNic, queue: RingQueue, budget: number): void {
+  const { net } = queue.dev;
+  const { skbs } = net.machine;
   const head = nic.hw.read(qreg(queue.index, Q_TX_HEAD));
   let packets = 0;
   let bytes = 0;
@@ -262,7 +264,7 @@ function ringTx(nic: RingNic, queue: RingQueue): void {
     const skb = skbs.byId(id);
     packets++;
     bytes += skb.len;
-    skbs.consume(skb);
+    napiConsumeSkb(net, skb, budget);
   }
   if (packets > 0) netifTxqCompletedWake(queue.dev.txQueues[queue.index]!, packets, bytes, queue.free(), TX_WAKE);
 }
