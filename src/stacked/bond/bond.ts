@@ -11,6 +11,7 @@
  * Here is the state and what can be read off it. Who changes it: enslave.ts, release.ts, mii_monitor.ts, arp_monitor.ts,
  * options.ts; all in process context.
  */
+import { Prng } from '../../base/prng.ts';
 import type { Net } from '../../device/net.ts';
 import { type NetDevice, netifCarrierOk, netifRunning } from '../../device/net_device.ts';
 import type { Inet } from '../../inet/inet.ts';
@@ -19,6 +20,7 @@ import type { Netpoll } from '../../netpoll/netpoll.ts';
 import type { SkBuff } from '../../skb/sk_buff.ts';
 import type { AdBondInfo, AdPort } from './ad_port.ts';
 import type { AlbBondInfo, TlbSlaveInfo } from './alb_info.ts';
+import { FlowKeys } from './flow_dissect.ts';
 
 export const BOND_MODE_ROUNDROBIN = 0;
 export const BOND_MODE_ACTIVEBACKUP = 1;
@@ -200,6 +202,9 @@ export class Bonding {
   alb: AlbBondInfo | null = null;
   /** balance-rr: frames sent, on each CPU. */
   readonly rrTxCounter: Uint32Array;
+  /** Scratch memory of the transmit hash (hash.ts), and where packets_per_slave 0 takes its chance from. */
+  readonly flowKeys: FlowKeys = new FlowKeys();
+  readonly prng: Prng = new Prng(0x626f6e64);
   /** Announcements of the bond's addresses still to be made. */
   sendPeerNotif = 0;
   igmpRetrans = 0;

@@ -12,14 +12,20 @@
  */
 import { type SkBuff, skbHeadlen } from '../../skb/sk_buff.ts';
 import { ETH_HLEN } from '../../wire/eth.ts';
+import {
+  BOND_XMIT_POLICY_ENCAP23,
+  BOND_XMIT_POLICY_ENCAP34,
+  BOND_XMIT_POLICY_LAYER2,
+  BOND_XMIT_POLICY_LAYER34,
+  BOND_XMIT_POLICY_VLAN_SRCMAC,
+  type Bonding,
+} from './bond.ts';
 import type { FlowKeys } from './flow_dissect.ts';
 
-export const BOND_XMIT_POLICY_LAYER2 = 0;
-export const BOND_XMIT_POLICY_LAYER34 = 1;
-export const BOND_XMIT_POLICY_LAYER23 = 2;
-export const BOND_XMIT_POLICY_ENCAP23 = 3;
-export const BOND_XMIT_POLICY_ENCAP34 = 4;
-export const BOND_XMIT_POLICY_VLAN_SRCMAC = 5;
+/** By the bond's policy; the frame's Ethernet header is at `data`. Unsigned. */
+export function bondXmitHash(bond: Bonding, skb: SkBuff): number {
+  return xmitHash(bond.params.xmitPolicy, bond.flowKeys, skb);
+}
 
 /** Unsigned hash of a frame whose Ethernet header is at `data`; `keys` is scratch memory. */
 export function xmitHash(policy: number, keys: FlowKeys, skb: SkBuff): number {
