@@ -11,7 +11,11 @@
  * Here is the state and what can be read off it. Who changes it: enslave.ts, release.ts, mii_monitor.ts, arp_monitor.ts,
  * options.ts; all in process context.
  */
+
+import type { Counters } from '../../base/counters.ts';
+import type { Prng } from '../../base/prng.ts';
 import { Prng } from '../../base/prng.ts';
+import type { StatName } from '../../device/link_stats.ts';
 import type { Net } from '../../device/net.ts';
 import { type NetDevice, netifCarrierOk, netifRunning } from '../../device/net_device.ts';
 import type { Inet } from '../../inet/inet.ts';
@@ -106,7 +110,7 @@ export interface BondParams {
   mode: number;
   xmitPolicy: number;
   miimon: number;
-  /** In ticks of miimon. */
+  /** These three in ticks of miimon. */
   updelay: number;
   downdelay: number;
   peerNotifDelay: number;
@@ -209,6 +213,10 @@ export class Bonding {
   sendPeerNotif = 0;
   igmpRetrans = 0;
   recvProbe: RecvProbe | null = null;
+  /** While it is not 0 netpoll gets NETDEV_TX_BUSY from the bond: its slaves are changing. (`block_netpoll_tx`) */
+  blockNetpollTx = 0;
+  /** Chance, for addresses that are made up and for balance-rr with packets_per_slave=0. */
+  readonly prng: Prng;
   /** The stack whose routes say where ARP and NS probes come from; null: probes have no source address. */
   inet: Inet | null = null;
   /** Monitors, armed while the bond is open (bond_dev.ts). */
@@ -218,10 +226,11 @@ export class Bonding {
   albWork: Work | null = null;
   mcastWork: Work | null = null;
 
-  constructor(dev: NetDevice, params: BondParams) {
+  constructor(dev: NetDevice, params: BondParams, prng: Prng) {
     this.dev = dev;
     this.net = dev.net;
     this.params = params;
+    this.prng = prng;
     this.rrTxCounter = new Uint32Array(dev.net.softnet.length);
   }
 }
@@ -239,7 +248,6 @@ export class Slave {
   backup = BOND_STATE_ACTIVE;
   /** Frames that come in here are not for the bond, unless all_slaves_active. */
   inactive = false;
-  shouldNotify = false;
   /** Machine nanoseconds: when the link came up, a frame came in, a frame was sent; a long time ago at first. */
   lastLinkUpNs = Number.NEGATIVE_INFINITY;
   lastRxNs = Number.NEGATIVE_INFINITY;
@@ -262,6 +270,11 @@ export class Slave {
   portPriority = 0xff;
   /** balance-tlb, balance-alb: its share of the hash table. */
   tlb: TlbSlaveInfo | null = null;
+  /** What of the bond's PROMISC and ALLMULTI it has been given. */
+  promisc = false;
+  allmulti = false;
+  /** The device's statistics that the bond's contain already. */
+  stats: Counters<StatName> | null = null;
   /** Its own netpoll client while the bond is used by netpoll (bond_netpoll.ts). */
   np: Netpoll | null = null;
 
