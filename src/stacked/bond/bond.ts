@@ -13,7 +13,6 @@
  */
 
 import type { Counters } from '../../base/counters.ts';
-import type { Prng } from '../../base/prng.ts';
 import { Prng } from '../../base/prng.ts';
 import type { StatName } from '../../device/link_stats.ts';
 import type { Net } from '../../device/net.ts';
@@ -226,7 +225,7 @@ export class Bonding {
   albWork: Work | null = null;
   mcastWork: Work | null = null;
 
-  constructor(dev: NetDevice, params: BondParams, prng: Prng) {
+  constructor(dev: NetDevice, params: BondParams, prng: Prng = new Prng(0x626f6e64)) {
     this.dev = dev;
     this.net = dev.net;
     this.params = params;
