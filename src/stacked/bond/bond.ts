@@ -205,9 +205,8 @@ export class Bonding {
   alb: AlbBondInfo | null = null;
   /** balance-rr: frames sent, on each CPU. */
   readonly rrTxCounter: Uint32Array;
-  /** Scratch memory of the transmit hash (hash.ts), and where packets_per_slave 0 takes its chance from. */
+  /** Scratch memory of the transmit hash (hash.ts). */
   readonly flowKeys: FlowKeys = new FlowKeys();
-  readonly prng: Prng = new Prng(0x626f6e64);
   /** Announcements of the bond's addresses still to be made. */
   sendPeerNotif = 0;
   igmpRetrans = 0;
