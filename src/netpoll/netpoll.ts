@@ -4,7 +4,8 @@
  *     Netpoll (netconsole)  --\
  *     Netpoll (pong)        ---+--> NetpollInfo of the device: receivers, deferred frames, reserve, counters
  *
- * A client is set up by netpollSetup and taken down by netpollCleanup (setup.ts).
+ * A client is set up by netpollSetup (setup.ts) or, by a stacked device on those below it, by netpollSetupLower (attach.ts); it
+ * is taken down by netpollCleanup. All fields may be set before that; after it `dev`, `devName` and `localIp` say what it got.
  */
 import type { NetDevice } from '../device/net_device.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
@@ -19,7 +20,10 @@ export interface NetpollPeer {
   readonly remoteMac: Uint8Array;
 }
 
-/** A datagram for a client; valid during the call of its rxHook only. */
+/**
+ * A datagram for a client. One object serves all of them: what lies in it, the addresses included, is valid during the call of
+ * the rxHook only. Who wants to keep something copies it.
+ */
 export interface RxDatagram extends NetpollPeer {
   /** The arena's bytes; the payload is bytes[offset .. offset + len). */
   readonly bytes: Uint8Array;
@@ -37,6 +41,9 @@ export type RxHook = (np: Netpoll, datagram: RxDatagram) => void;
 /** Takes a frame that could not be sent now: NET_XMIT_SUCCESS if it is kept for later, NET_XMIT_DROP if it is freed. */
 export type DropHook = (np: Netpoll, skb: SkBuff) => number;
 
+/** Asked with interrupts off about a frame that a lower device received; `skb.data` is behind the Ethernet header. */
+export type PassUp = (skb: SkBuff) => boolean;
+
 export class Netpoll implements NetpollPeer {
   /** The client's name, in front of what it logs. */
   readonly name: string;
@@ -53,6 +60,12 @@ export class Netpoll implements NetpollPeer {
   drop: DropHook | null = netpollQueue;
   /** A receiver that listens to everybody: remoteIp and remotePort are only where it sends to by itself. */
   anyRemote = false;
+  /** Source address of its frames (`local_mac`); null: whatever the device has when a frame is sent. 6 bytes. */
+  localMac: Uint8Array | null = null;
+  /** The stacked device that keeps this client on a device below it (attach.ts); null: a client of somebody's own. */
+  upper: NetDevice | null = null;
+  /** Whether a frame of `dev` is one of `upper` too. It only looks. */
+  passUp: PassUp | null = null;
 
   constructor(name: string, options: NetpollOptions) {
     this.name = name;

@@ -40,6 +40,6 @@ export function pushHeaders(skb: SkBuff, np: Netpoll, dev: NetDevice, from: IpAd
     type = ETH_P_IPV6;
   }
   skb.macHeader = skbPush(skb, ETH_HLEN);
-  writeEth(view, skb.macHeader, to.remoteMac, dev.devAddr, type);
+  writeEth(view, skb.macHeader, to.remoteMac, np.localMac ?? dev.devAddr, type);
   skb.protocol = type;
 }

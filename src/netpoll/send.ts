@@ -11,12 +11,12 @@
  * Nothing here calls the stack, waits for anything but the device, or prints.
  */
 import { devXmitComplete, Errno, NET_XMIT_DROP, NETDEV_TX_OK } from '../base/status.ts';
-import { devOf, netifDevicePresent, netifRunning } from '../device/net_device.ts';
+import { devOf, type NetDevice, netifDevicePresent, netifRunning } from '../device/net_device.ts';
 import { txTrylock, txUnlock } from '../device/netdev_queue.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { type SkBuff, skbPut } from '../skb/sk_buff.ts';
 import type { Netpoll, NetpollPeer } from './netpoll.ts';
-import { type NetpollInfo, npinfoOf } from './npinfo.ts';
+import { type NetpollInfo, NP_SENT, NP_SPINS, npinfoOf } from './npinfo.ts';
 import { netpollOwnsPoll, netpollPollDev } from './poll.ts';
 import { pushHeaders } from './push.ts';
 import { findSkb, MAX_UDP_CHUNK } from './reserve.ts';
@@ -72,8 +72,16 @@ export function netpollSendSkb(np: Netpoll, skb: SkBuff): number {
   const sent = !recursion && info.txq.length === 0 && tryToSend(info, skb);
   const status = sent ? NETDEV_TX_OK : giveUp(np, info, skb);
   cpu.localIrqRestore(irqs);
-  if (sent) info.counters.count('sent');
+  if (sent) info.counters.values[NP_SENT]!++;
   return status;
+}
+
+/**
+ * Whether a stacked device that is asked to send must send by its lower device's netpoll, because whoever asks has interrupts
+ * off: devQueueXmit may not be called then. (`netpoll_tx_running`)
+ */
+export function netpollTxRunning(dev: NetDevice): boolean {
+  return dev.net.machine.cpu.irqsDisabled;
 }
 
 /** The client's `drop` takes the frame; it is freed where there is none. */
@@ -107,7 +115,7 @@ function tryToSend(info: NetpollInfo, skb: SkBuff): boolean {
       }
     }
     netpollPollDev(dev);
-    info.counters.count('spins');
+    info.counters.values[NP_SPINS]!++;
     machine.executive.spin(UDELAY_NS);
   }
   return false;

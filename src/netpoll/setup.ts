@@ -5,24 +5,20 @@
  *  2. refuse one that is enslaved, or does not allow netpoll
  *  3. bring it up if it is down, and wait for the carrier (4 s at most; going on without it is not an error)
  *  4. take the local address from the device if the client has none
- *  5. share or make what netpoll keeps for the device, fill the reserve, install the trap if the client receives
+ *  5. share or make what netpoll keeps for the device, fill the reserve, install the trap if the client receives (attach.ts)
  *
- * Answers to netpoll_setup and netpoll_cleanup; the words that it logs are the kernel's.
+ * A refusal leaves the client as it was. Answers to netpoll_setup; the words that it logs are the kernel's.
  */
 import { Errno } from '../base/status.ts';
 import type { Net } from '../device/net.ts';
-import { type NetDevice, netifCarrierOk, netifRunning } from '../device/net_device.ts';
+import { ARPHRD_ETHER, type NetDevice, netifCarrierOk, netifRunning } from '../device/net_device.ts';
 import { devOpen } from '../device/open.ts';
-import { Work } from '../machine/timer.ts';
-import { DropReason } from '../skb/drop_reason.ts';
-import { SkbQueue } from '../skb/queue.ts';
-import { type IpAddress, printIp } from '../wire/address.ts';
+import { type IpAddress, printIp, printMac } from '../wire/address.ts';
 import { macEquals } from '../wire/eth.ts';
+import { netpollAttach } from './attach.ts';
 import type { Netpoll } from './netpoll.ts';
-import { NetpollInfo, npinfoOf } from './npinfo.ts';
-import { refillReserve } from './reserve.ts';
-import { installTrap } from './rx.ts';
-import { NETPOLL_TXQ_LIMIT, netpollProcessQueue } from './txq.ts';
+
+export { netpollCleanup } from './attach.ts';
 
 export interface SetupOptions {
   /** How long to wait for a carrier after the device was brought up (`netpoll.carrier_timeout`); 4 s if absent. */
@@ -40,7 +36,7 @@ export function netpollSetup(net: Net, np: Netpoll, options: SetupOptions = {}):
     return -errno;
   };
   const dev = findDevice(net, np);
-  const wanted = np.devName;
+  const wanted = np.devName !== '' || np.devMac === null ? np.devName : printMac(np.devMac);
   if (dev === undefined) return refuse(Errno.ENODEV, `${wanted} doesn't exist, aborting`);
   if (dev.master !== null) return refuse(Errno.EBUSY, `${dev.name} is a slave device, aborting`);
   if (!netifRunning(dev)) {
@@ -59,36 +55,18 @@ export function netpollSetup(net: Net, np: Netpoll, options: SetupOptions = {}):
     );
   }
   if (np.localIp === null) printk.info(`netpoll: ${np.name}: local IP ${printIp(localIp)}`);
-  const error = attach(np, dev);
-  if (error < 0) return refuse(-error, `${dev.name} doesn't support polling, aborting`);
+  const error = netpollAttach(np, dev);
+  if (error < 0) return error;
   np.localIp = localIp;
-  np.devName = dev.name;
   return 0;
-}
-
-/** The client sends and receives no more; the last one of a device takes what netpoll keeps for it along. */
-export function netpollCleanup(np: Netpoll): void {
-  const { dev } = np;
-  np.dev = null;
-  const info = dev === null ? null : npinfoOf(dev);
-  if (dev === null || info === null) return;
-  const at = info.receivers.indexOf(np);
-  if (at >= 0) info.receivers.splice(at, 1);
-  if (--info.refs > 0) {
-    installTrap(info);
-    return;
-  }
-  info.txWork.cancel();
-  info.txq.purge(DropReason.QUEUE_PURGE);
-  dev.ops.netpollCleanup?.(dev);
-  dev.rxTrap = null;
-  dev.npinfo = null;
 }
 
 function findDevice(net: Net, np: Netpoll): NetDevice | undefined {
   if (np.devName !== '') return net.byName(np.devName);
   const mac = np.devMac;
-  return mac === null ? undefined : net.devices.find((dev) => macEquals(dev.devAddr, 0, mac));
+  return mac === null
+    ? undefined
+    : net.devices.find((dev) => dev.type === ARPHRD_ETHER && macEquals(dev.devAddr, 0, mac));
 }
 
 /** Waits with the thread held, as the kernel's setup does; looks at the hardware once a millisecond. */
@@ -112,22 +90,4 @@ function localAddress(dev: NetDevice, remote: IpAddress): IpAddress | undefined 
 
 function isLinkLocal(address: IpAddress): boolean {
   return address.family === 6 && address.v6[0] === 0xfe && (address.v6[1]! & 0xc0) === 0x80;
-}
-
-function attach(np: Netpoll, dev: NetDevice): number {
-  if (dev.netpollDisabled) return -Errno.ENOTSUPP;
-  let info = npinfoOf(dev);
-  if (info === null) {
-    const error = dev.ops.netpollSetup?.(dev) ?? 0;
-    if (error < 0) return error;
-    const work = (made: NetpollInfo) => new Work(dev.net.machine, () => netpollProcessQueue(made));
-    info = new NetpollInfo(dev, new SkbQueue(NETPOLL_TXQ_LIMIT), work);
-    dev.npinfo = info;
-  }
-  info.refs++;
-  np.dev = dev;
-  if (np.rxHook !== null) info.receivers.push(np);
-  refillReserve(dev.net);
-  installTrap(info);
-  return 0;
 }

@@ -8,7 +8,7 @@
  * A frame on the queue is the queue's. Answers to queue_process, and to the seeds' netpoll_queue.
  */
 import { devXmitComplete, NET_XMIT_DROP, NET_XMIT_SUCCESS } from '../base/status.ts';
-import { netifDevicePresent, netifRunning } from '../device/net_device.ts';
+import { devOf, netifDevicePresent, netifRunning } from '../device/net_device.ts';
 import { txTrylock, txUnlock } from '../device/netdev_queue.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
@@ -21,11 +21,11 @@ export const NETPOLL_TXQ_LIMIT = 256;
 const RETRY_NS = 100_000_000;
 
 /**
- * A `drop` routine: keeps the frame for later (NET_XMIT_SUCCESS), or frees and counts it if the queue is full or the client has
- * no device (NET_XMIT_DROP). (`netpoll_queue`)
+ * A `drop` routine: keeps the frame for later (NET_XMIT_SUCCESS) on the queue of the device that it was about to leave by, or
+ * frees and counts it if that is full or nobody uses netpoll there (NET_XMIT_DROP). (`netpoll_queue`)
  */
-export function netpollQueue(np: Netpoll, skb: SkBuff): number {
-  const info = np.dev === null ? null : npinfoOf(np.dev);
+export function netpollQueue(_np: Netpoll, skb: SkBuff): number {
+  const info = npinfoOf(devOf(skb));
   if (info === null) {
     skb.pool.kfree(skb, DropReason.NETPOLL_NOT_RUNNING);
     return NET_XMIT_DROP;
