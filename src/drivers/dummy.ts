@@ -4,6 +4,7 @@
  * above a driver.
  */
 import { NETDEV_TX_OK, SetupError } from '../base/status.ts';
+import { ethMacAddr } from '../device/dev_addr.ts';
 import { allocEtherdev } from '../device/eth.ts';
 import type { Net } from '../device/net.ts';
 import {
@@ -28,6 +29,7 @@ export function createDummy(net: Net, mac: Uint8Array, name = 'dummy%d'): NetDev
   dev.flags = (dev.flags | IFF_NOARP) & ~IFF_MULTICAST;
   dev.minMtu = 0;
   dev.maxMtu = DUMMY_MTU_MAX;
+  dev.liveAddrChange = true;
   if (registerNetdevice(dev) < 0) {
     throw new SetupError('ERR_NETPOLL_NAME', `cannot register ${name}: the name is taken or not valid`);
   }
@@ -51,6 +53,8 @@ const DUMMY_OPS: DeviceOps = {
     skb.pool.consume(skb);
     return NETDEV_TX_OK;
   },
+
+  setMacAddress: ethMacAddr,
 
   /** Nothing ever waits in it. */
   pollController() {},

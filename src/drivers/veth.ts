@@ -9,7 +9,9 @@
  * while both are up. Counters as the kernel's: sent counts what the peer took; what it did not take is tx_dropped.
  */
 import { NET_RX_SUCCESS, NETDEV_TX_OK, SetupError } from '../base/status.ts';
+import { ethMacAddr } from '../device/dev_addr.ts';
 import { allocEtherdev, ethTypeTrans } from '../device/eth.ts';
+import type { EthtoolOps } from '../device/ethtool.ts';
 import { NETIF_F_FRAGLIST, NETIF_F_HIGHDMA, NETIF_F_HW_CSUM, NETIF_F_RXCSUM, NETIF_F_SG } from '../device/features.ts';
 import {
   type NapiStruct,
@@ -104,6 +106,8 @@ function createEnd(end: VethEnd): NetDevice {
   dev.features = VETH_FEATURES;
   dev.hwFeatures = VETH_FEATURES;
   dev.maxMtu = VETH_MTU_MAX;
+  dev.liveAddrChange = true;
+  dev.ethtoolOps = VETH_ETHTOOL_OPS;
   netifCarrierOff(dev);
   veth.napi = netifNapiAdd(dev, (napi, budget) => vethPoll(veth, napi, budget));
   if (registerNetdevice(dev) < 0) {
@@ -159,7 +163,14 @@ const VETH_OPS: DeviceOps = {
     if (veth.gro && veth.ring.length > 0) napiSchedule(veth.napi!);
   },
 
+  setMacAddress: ethMacAddr,
+
   link: netifCarrierOk,
+};
+
+/** What a cable between two tables in memory is said to be. (`veth_get_link_ksettings`) */
+const VETH_ETHTOOL_OPS: EthtoolOps = {
+  getLinkKsettings: () => ({ speed: 10_000, duplex: 'full', autoneg: false, port: 'Twisted Pair' }),
 };
 
 /** The frame is consumed. False: the peer did not take it. (`veth_forward_skb`, `__dev_forward_skb`) */

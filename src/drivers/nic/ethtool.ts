@@ -25,6 +25,7 @@ export function nicEthtoolOps(port: Port): EthtoolOps {
         out[i] = value;
       });
     },
+    getLinkKsettings: () => ({ speed: port.caps.speed ?? 10_000, duplex: 'full', autoneg: false, port: 'Other' }),
     getChannels: () => {
       const queues = Math.max(port.caps.rxQueues, 1);
       return { rx: 0, tx: 0, combined: queues, rxMax: 0, txMax: 0, combinedMax: queues };

@@ -13,6 +13,7 @@
  */
 import { assert } from '../../base/assert.ts';
 import { NETDEV_TX_BUSY, NETDEV_TX_OK, SetupError } from '../../base/status.ts';
+import { ethMacAddr } from '../../device/dev_addr.ts';
 import { allocEtherdev } from '../../device/eth.ts';
 import {
   type NapiStruct,
@@ -68,6 +69,8 @@ interface NicQueue {
 export class Nic {
   readonly port: Port;
   queues: NicQueue[] = [];
+  /** The port has said that its link is another one; the next interrupt looks. */
+  linkChanged = false;
 
   constructor(port: Port) {
     this.port = port;
@@ -87,6 +90,7 @@ export function createNic(net: Net, port: Port, name = 'eth%d'): NetDevice {
   dev.maxMtu = Math.max(dev.maxMtu, port.caps.mtu);
   dev.features = port.caps.features;
   dev.ethtoolOps = nicEthtoolOps(port);
+  dev.liveAddrChange = true;
   const machine = net.machine;
   for (let index = 0; index < port.caps.rxQueues; index++) {
     const napi = netifNapiAdd(dev, (_napi, budget) => nicPoll(dev, queue, budget));
@@ -103,6 +107,8 @@ export function createNic(net: Net, port: Port, name = 'eth%d'): NetDevice {
     };
     nic.queues.push(queue);
   }
+  // Whether there is a link is known when the port is open.
+  netifCarrierOff(dev);
   const error = registerNetdevice(dev);
   if (error < 0) throw new SetupError('ERR_NETPOLL_NAME', `cannot register ${name}: the name is taken or not valid`);
   return dev;
@@ -116,7 +122,11 @@ export function nicPort(dev: NetDevice): Port {
 const NIC_OPS: DeviceOps = {
   open(dev) {
     const nic = dev.priv as Nic;
-    nic.port.open(dev.net.machine.arena, (index) => nic.queues[index]!.line.raise());
+    const irq = (index: number): void => nic.queues[index]!.line.raise();
+    nic.port.open(dev.net.machine.arena, irq, () => {
+      nic.linkChanged = true;
+      irq(0);
+    });
     nicLink(dev);
     for (const queue of nic.queues) {
       napiEnable(queue.napi);
@@ -136,6 +146,7 @@ const NIC_OPS: DeviceOps = {
     }
     nic.port.close();
     for (const queue of nic.queues) nicReap(dev, nic, queue);
+    netifCarrierOff(dev);
   },
 
   startXmit(skb, dev, txq) {
@@ -147,6 +158,9 @@ const NIC_OPS: DeviceOps = {
     nicLink(dev);
     for (const queue of (dev.priv as Nic).queues) nicInterrupt(dev.priv as Nic, queue);
   },
+
+  /** The port takes frames for every address that it gets to see; ethTypeTrans tells ours from others'. */
+  setMacAddress: ethMacAddr,
 
   link(dev) {
     return nicLink(dev);
@@ -161,6 +175,10 @@ function nicLink(dev: NetDevice): boolean {
 }
 
 function nicInterrupt(nic: Nic, queue: NicQueue): void {
+  if (nic.linkChanged) {
+    nic.linkChanged = false;
+    nicLink(queue.napi.dev);
+  }
   if (!napiSchedulePrep(queue.napi)) return;
   nic.port.irqEnable(queue.index, false);
   napiScheduleOwned(queue.napi);

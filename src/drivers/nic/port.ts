@@ -28,6 +28,8 @@ export interface PortCaps {
   readonly hasIrq: boolean;
   /** The hardware address: 6 bytes. */
   readonly mac: Uint8Array;
+  /** Mbit/s; absent: 10000, as virtual devices say. */
+  readonly speed?: number;
 }
 
 export interface Port {
@@ -35,8 +37,11 @@ export interface Port {
   readonly name: string;
   readonly caps: PortCaps;
   readonly counters: Counters;
-  /** Starts moving frames. `irq(queue)` is called when a queue has work and its interrupt is enabled. Throws SetupError. */
-  open(memory: Arena, irq: (queue: number) => void): void;
+  /**
+   * Starts moving frames. `irq(queue)` is called when a queue has work and its interrupt is enabled; `linkChanged` when link() may say
+   * something else than before, by a port that learns of it. Throws SetupError.
+   */
+  open(memory: Arena, irq: (queue: number) => void, linkChanged?: () => void): void;
   /** Fills out[0..n), n <= limit. Each out.buf comes with one reference, which is now the caller's. */
   rxBurst(queue: number, out: FrameBatch, limit: number): number;
   /** Takes the first frames of batch[0..n) and returns how many; the rest stay the caller's. */
