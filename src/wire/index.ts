@@ -17,6 +17,7 @@ export * from './netconsole_text.ts';
 export * from './pcap.ts';
 export * from './pcap_writer.ts';
 export * from './siphash.ts';
+export * from './sysrq_command.ts';
 export * from './tcp.ts';
 export * from './toeplitz.ts';
 export * from './udp.ts';
