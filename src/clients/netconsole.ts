@@ -1,147 +1,208 @@
 /**
  * netconsole: the console that writes to the network.
  *
- *     printk --> Netconsole.write(record) --> for each target: message --> datagrams of at most 1000 bytes --> netpollSendUdp
+ *     printk --> NetconsoleConsole.write(record) --> each enabled target: message --> datagrams --> netpollSendUdp
  *
- * Two consoles, as in the kernel, since a target wants either plain text (basic) or records with their sequence numbers
- * (extended, `+`). Either may be called in any context, after a panic as well; nothing here prints, waits or throws.
+ *  1. Targets come from `netconsole=` (cmdline0, cmdline1, ...) or are made later, through the tree that `configfs` is.
+ *  2. A target is set up on its device when it is enabled; a console exists while it has targets of its format.
+ *  3. Those of `netconsole=` are first shown what the log still holds; those enabled later, what is new.
+ *  4. A device that goes away takes its targets along, and brings them back (netconsole_events.ts).
  *
- *     netconsole=[+][r]SPEC[;[+][r]SPEC...]     SPEC = [src-port]@[src-ip]/[dev],[tgt-port]@<tgt-ip>/[tgt-mac]
- *     +  extended format        r  with the kernel's release in front (extended only)
+ * Nothing here is called in a bad context but the consoles' `write`.
  */
-import { NET_XMIT_DROP } from '../base/status.ts';
+import { Errno } from '../base/status.ts';
 import type { Net } from '../device/net.ts';
-import type { Console, LogRecord } from '../machine/printk.ts';
-import { Netpoll } from '../netpoll/netpoll.ts';
-import { explainOptionError, type NetpollOptions, netpollParseOptions } from '../netpoll/options.ts';
-import { netpollSendUdp } from '../netpoll/send.ts';
+import type { Notifier } from '../device/netdev_event.ts';
+import type { Netpoll } from '../netpoll/netpoll.ts';
+import { BROADCAST_MAC } from '../netpoll/options.ts';
 import { netpollCleanup, netpollSetup } from '../netpoll/setup.ts';
-import { printIp, printMac } from '../wire/address.ts';
-import {
-  type EmitDatagram,
-  forEachBasicDatagram,
-  forEachExtendedDatagram,
-  formatBasic,
-  formatExtended,
-  MESSAGE_MAX,
-} from '../wire/netconsole_emit.ts';
-import { DATAGRAM_MAX } from '../wire/netconsole_record.ts';
+import { MESSAGE_MAX } from '../wire/netconsole_emit.ts';
+import { NetconsoleConfigfs } from './netconsole_configfs.ts';
+import { NetconsoleConsole } from './netconsole_console.ts';
+import { createNetdevNotifier } from './netconsole_events.ts';
+import type { NetconsoleSpec } from './netconsole_param.ts';
+import { NetconsoleTarget, STATE_DEACTIVATED, STATE_DISABLED, STATE_ENABLED } from './netconsole_target.ts';
 
-/** What one SPEC asks for. */
-export interface NetconsoleSpec {
-  readonly extended: boolean;
-  readonly release: boolean;
-  readonly options: NetpollOptions;
+export { type NetconsoleSpec, type ParsedParam, parseNetconsoleParam } from './netconsole_param.ts';
+export { NetconsoleTarget } from './netconsole_target.ts';
+
+export interface NetconsoleOptions {
+  /** Sends only what is printed while the machine oopses (`netconsole.oops_only`). */
+  readonly oopsOnly?: boolean;
+  /** Longest message of each format in bytes. Nothing is lost with the default; kernels cut at PRINTK_MESSAGE_MAX, or before 6.4 the basic format at CONSOLE_LOG_MAX. */
+  readonly messageMax?: { readonly extended: number; readonly basic: number };
+  /** Called before a target's device is looked for: a world may open it. May throw a SetupError, which refuses the target. */
+  readonly openDevice?: (np: Netpoll) => void;
 }
 
-export type ParsedParam = { ok: true; specs: NetconsoleSpec[] } | { ok: false; reason: string };
+export class Netconsole {
+  readonly net: Net;
+  /** All targets, the newest first: in this order they are served. */
+  readonly targets: NetconsoleTarget[] = [];
+  /** The console of the extended format, and that of the basic one. */
+  readonly consoles: readonly [NetconsoleConsole, NetconsoleConsole];
+  /** The targets as a tree of attributes. */
+  readonly configfs: NetconsoleConfigfs;
+  oopsOnly: boolean;
+  readonly #openDevice: (np: Netpoll) => void;
+  readonly #notifier: Notifier;
 
-/** Reads the value of `netconsole=`. Never throws; the reason shows the place. */
-export function parseNetconsoleParam(param: string): ParsedParam {
-  const specs: NetconsoleSpec[] = [];
-  for (const text of param.split(';')) {
-    if (text === '' && specs.length > 0) continue;
-    const extended = text.startsWith('+');
-    const afterPlus = extended ? text.slice(1) : text;
-    const release = afterPlus.startsWith('r');
-    if (release && !extended)
-      return { ok: false, reason: 'r: the release is prepended in the extended format only (+r)' };
-    const spec = release ? afterPlus.slice(1) : afterPlus;
-    const parsed = netpollParseOptions(spec);
-    if (!parsed.ok) return { ok: false, reason: explainOptionError(spec, parsed.error) };
-    specs.push({ extended, release, options: parsed.options });
-  }
-  return { ok: true, specs };
-}
-
-/** One receiver of the log. */
-export class NetconsoleTarget {
-  readonly np: Netpoll;
-  readonly extended: boolean;
-  readonly release: Uint8Array | undefined;
-  /** Datagrams that were refused at once: device down, or no memory. (`transmit_errors`) */
-  transmitErrors = 0;
-  readonly send: EmitDatagram;
-
-  constructor(np: Netpoll, spec: NetconsoleSpec, release: string) {
-    this.np = np;
-    this.extended = spec.extended;
-    this.release = spec.release ? new TextEncoder().encode(release) : undefined;
-    this.send = (bytes, offset, length) => {
-      const status = netpollSendUdp(np, bytes, offset, length);
-      if (status < 0 || status === NET_XMIT_DROP) this.transmitErrors++;
-    };
-  }
-}
-
-/** One of the two consoles: all targets of one format. */
-class NetconsoleConsole implements Console {
-  readonly name: string;
-  readonly targets: NetconsoleTarget[];
-  readonly #extended: boolean;
-  readonly #message = new Uint8Array(MESSAGE_MAX);
-  readonly #scratch = new Uint8Array(DATAGRAM_MAX);
-
-  constructor(name: string, extended: boolean, targets: NetconsoleTarget[]) {
-    this.name = name;
-    this.#extended = extended;
-    this.targets = targets;
+  /** A netconsole without targets; `createNetconsole` makes one with those of `netconsole=`. */
+  constructor(net: Net, options: NetconsoleOptions = {}) {
+    this.net = net;
+    this.oopsOnly = options.oopsOnly ?? false;
+    this.#openDevice = options.openDevice ?? (() => {});
+    const make = (extended: boolean, messageMax: number): NetconsoleConsole =>
+      new NetconsoleConsole({
+        machine: net.machine,
+        extended,
+        targets: this.targets,
+        messageMax,
+        oopsOnly: () => this.oopsOnly,
+      });
+    const { extended, basic } = options.messageMax ?? { extended: MESSAGE_MAX, basic: MESSAGE_MAX };
+    this.consoles = [make(true, extended), make(false, basic)];
+    this.configfs = new NetconsoleConfigfs(this);
+    this.#notifier = createNetdevNotifier(this);
+    net.registerNotifier(this.#notifier);
   }
 
-  write(record: LogRecord): void {
-    const length = this.#extended
-      ? formatExtended(record, this.#message)
-      : formatBasic(record, this.#message, { time: true, priority: false });
+  /** The target called `name`. */
+  find(name: string): NetconsoleTarget | undefined {
+    return this.targets.find((target) => target.name === name);
+  }
+
+  /** A new target with the defaults, not enabled. The name must be free. (`make_netconsole_target`) */
+  add(name: string, spec?: NetconsoleSpec): NetconsoleTarget {
+    const target = new NetconsoleTarget({
+      name,
+      uname: this.net.machine.release,
+      ...(spec === undefined
+        ? {}
+        : {
+            extended: spec.extended,
+            release: spec.release,
+            options: spec.options,
+            ...(spec.defaultDevice === true ? {} : { bannerMac: BROADCAST_MAC }),
+          }),
+    });
+    this.targets.unshift(target);
+    return target;
+  }
+
+  /** Takes a target away, enabled or not. (`drop_netconsole_target`) */
+  remove(target: NetconsoleTarget): void {
+    const at = this.targets.indexOf(target);
+    if (at < 0) return;
+    this.targets.splice(at, 1);
+    const was = target.state;
+    target.state = STATE_DISABLED;
+    netpollCleanup(target.np);
+    if (was === STATE_ENABLED) this.#releaseConsole(target);
+  }
+
+  /** Sets the target up and starts logging to it; 0, or a negative errno with the reason in the log. (`enabled_store` of 1) */
+  enable(target: NetconsoleTarget): number {
+    const { printk } = this.net.machine;
+    if (target.state === STATE_DEACTIVATED) target.state = STATE_DISABLED;
+    if (target.enabled) {
+      printk.info('netconsole: network logging has already started');
+      return -Errno.EINVAL;
+    }
+    if (target.release && !target.extended) {
+      printk.err('netconsole: Not enabling netconsole. Release feature requires extended log message');
+      return -Errno.EINVAL;
+    }
+    const console = this.consoles[target.extended ? 0 : 1];
+    if (!printk.isRegistered(console)) printk.registerConsole(console, { announce: true });
+    for (const line of target.banner()) printk.info(line);
+    const error = this.#setUp(target);
+    if (error < 0) return error;
+    target.state = STATE_ENABLED;
+    printk.info('netconsole: network logging started');
+    return 0;
+  }
+
+  /** Stops logging to it; 0, or -EINVAL where it was stopped already. (`enabled_store` of 0) */
+  disable(target: NetconsoleTarget): number {
+    const was = target.state;
+    target.state = STATE_DISABLED;
+    if (was !== STATE_ENABLED) {
+      this.net.machine.printk.info('netconsole: network logging has already stopped');
+      return -Errno.EINVAL;
+    }
+    netpollCleanup(target.np);
+    this.#releaseConsole(target);
+    return 0;
+  }
+
+  /** The device of a deactivated target is there again: one attempt. (`resume_target`) */
+  resume(target: NetconsoleTarget): void {
+    if (target.state !== STATE_DEACTIVATED) return;
+    const error = this.#setUp(target);
+    target.state = error < 0 ? STATE_DISABLED : STATE_ENABLED;
+    if (error < 0) return;
+    this.net.machine.printk.info(`netconsole: network logging resumed on interface ${target.np.devName}`);
+  }
+
+  /** Starts the targets of `netconsole=`. (`init_netconsole`) */
+  start(specs: readonly NetconsoleSpec[]): void {
+    const { printk } = this.net.machine;
+    for (const [index, spec] of specs.entries()) {
+      const target = this.add(`cmdline${index}`, spec);
+      for (const line of target.banner()) printk.info(line);
+      if (this.#setUp(target) === 0) target.state = STATE_ENABLED;
+      else printk.err(`netconsole: Not enabling netconsole for cmdline${index}. Netpoll setup failed`);
+    }
+    for (const console of this.consoles) {
+      const wanted = this.targets.some((target) => target.extended === console.extended);
+      if (wanted) printk.registerConsole(console, { replay: true, announce: true });
+    }
+    printk.info('netconsole: network logging started');
+  }
+
+  /** Stops logging and releases the devices. */
+  close(): void {
+    const { printk } = this.net.machine;
     for (const target of this.targets) {
-      if (this.#extended) forEachExtendedDatagram(this.#message, length, target, this.#scratch, target.send);
-      else forEachBasicDatagram(this.#message, length, target.send);
+      target.state = STATE_DISABLED;
+      netpollCleanup(target.np);
+    }
+    for (const console of this.consoles) printk.unregisterConsole(console);
+    this.net.unregisterNotifier(this.#notifier);
+  }
+
+  #setUp(target: NetconsoleTarget): number {
+    const { machine } = this.net;
+    try {
+      this.#openDevice(target.np);
+      return netpollSetup(this.net, target.np);
+    } catch (error) {
+      // A port's open may throw; whoever writes to an attribute wants an errno, and the reason in the log.
+      machine.printk.err(`netconsole: ${error instanceof Error ? error.message : String(error)}`);
+      return -Errno.ENODEV;
     }
   }
-}
 
-export interface Netconsole {
-  readonly targets: readonly NetconsoleTarget[];
-  /** Stops logging and releases the devices. */
-  close(): void;
+  /** A console without enabled targets goes. */
+  #releaseConsole(target: NetconsoleTarget): void {
+    const { printk } = this.net.machine;
+    const needed = this.targets.some((each) => each.enabled && each.extended === target.extended);
+    const console = this.consoles[target.extended ? 0 : 1];
+    if (!needed) printk.unregisterConsole(console);
+  }
 }
 
 /**
- * Starts logging to every target whose device can be set up; the others are left out, with the reason in the log. The
- * records that the log still holds are sent first. (`init_netconsole`)
+ * Starts logging to every target whose device can be set up; the others stay in the list, disabled, with the reason in the
+ * log. The records that the log still holds are sent first. (`init_netconsole`, with CONFIG_NETCONSOLE_DYNAMIC)
  */
-export function createNetconsole(net: Net, specs: readonly NetconsoleSpec[]): Netconsole {
-  const { machine } = net;
-  const { printk } = machine;
-  const targets: NetconsoleTarget[] = [];
-  for (const [index, spec] of specs.entries()) {
-    const np = new Netpoll('netconsole', spec.options);
-    printBanner(spec.options, (line) => printk.info(`netconsole: ${line}`));
-    if (netpollSetup(net, np) === 0) targets.push(new NetconsoleTarget(np, spec, machine.release));
-    else printk.err(`netconsole: Not enabling netconsole for cmdline${index}. Netpoll setup failed`);
-  }
-  const consoles: NetconsoleConsole[] = [];
-  for (const extended of [false, true]) {
-    const of = targets.filter((target) => target.extended === extended);
-    if (of.length > 0) consoles.push(new NetconsoleConsole(extended ? 'netcon_ext' : 'netcon', extended, of));
-  }
-  for (const console of consoles) printk.registerConsole(console, { replay: true });
-  printk.info('netconsole: network logging started');
-  return {
-    targets,
-    close() {
-      for (const console of consoles) printk.unregisterConsole(console);
-      for (const target of targets) netpollCleanup(target.np);
-    },
-  };
-}
-
-/** What netpoll_print_options prints, a line a field. */
-function printBanner(options: NetpollOptions, line: (text: string) => void): void {
-  const family = options.remoteIp.family === 4 ? 'IPv4' : 'IPv6';
-  line(`local port ${options.localPort}`);
-  if (options.localIp !== null) line(`local ${family} address ${printIp(options.localIp)}`);
-  line(`interface name '${options.devName}'`);
-  line(`remote port ${options.remotePort}`);
-  line(`remote ${family} address ${printIp(options.remoteIp)}`);
-  line(`remote ethernet address ${printMac(options.remoteMac)}`);
+export function createNetconsole(
+  net: Net,
+  specs: readonly NetconsoleSpec[],
+  options: NetconsoleOptions = {},
+): Netconsole {
+  const netconsole = new Netconsole(net, options);
+  netconsole.start(specs);
+  return netconsole;
 }
