@@ -31,7 +31,9 @@ export function udpGroReceive(cb: GroCb, bucket: GroBucket, skb: SkBuff): SkBuff
     // A wrong checksum. None at all counts as right here; who receives over IPv6 refuses it.
     if (!groCsumValidate(cb, skb, pseudo, udpChecksum(view, uh) === 0)) return refuse(cb, id);
   }
-  const { features } = devOf(skb);
+  const { features, rxTrap } = devOf(skb);
+  // Netpoll hands its clients datagrams as they were sent. (`netpoll_rx_on`)
+  if (rxTrap !== null) return refuse(cb, id);
   if ((features & NETIF_F_GRO_FRAGLIST) !== 0) cb.isFlist[id] = 1;
   // Nobody asked for it.
   else if ((features & NETIF_F_GRO_UDP_FWD) === 0) return refuse(cb, id);

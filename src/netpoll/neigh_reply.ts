@@ -99,7 +99,8 @@ export function neighReply(info: NetpollInfo, skb: SkBuff): boolean {
   const askerMac = unspecified ? ALL_NODES_MAC : info.askerMac;
   if (!unspecified) {
     copy(bytes, ip + 8, asker);
-    copy(bytes, option >= 0 ? option + 2 : skb.macHeader + 6, askerMac);
+    // An address of another length is not Ethernet's.
+    copy(bytes, option >= 0 && view.getUint8(option + 1) === 1 ? option + 2 : skb.macHeader + 6, askerMac);
   }
   const own = np.localMac ?? info.dev.devAddr;
   const target = skbPut(reply, NDISC_LEN - ICMPV6_HLEN + LINK_LAYER_OPTION_LEN);
