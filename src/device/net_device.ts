@@ -260,8 +260,8 @@ export function netifCarrierOk(dev: NetDevice): boolean {
 export function netifCarrierOn(dev: NetDevice): void {
   if (netifCarrierOk(dev)) return;
   dev.state &= ~LINK_STATE_NOCARRIER;
-  dev.carrierUpCount++;
   if (dev.regState === NETREG_UNINITIALIZED) return;
+  dev.carrierUpCount++;
   dev.net.linkwatch.fire(dev);
   if (netifRunning(dev)) dev.net.watchdogUp(dev);
 }
@@ -269,8 +269,9 @@ export function netifCarrierOn(dev: NetDevice): void {
 export function netifCarrierOff(dev: NetDevice): void {
   if (!netifCarrierOk(dev)) return;
   dev.state |= LINK_STATE_NOCARRIER;
+  if (dev.regState === NETREG_UNINITIALIZED) return;
   dev.carrierDownCount++;
-  if (dev.regState !== NETREG_UNINITIALIZED) dev.net.linkwatch.fire(dev);
+  dev.net.linkwatch.fire(dev);
 }
 
 /** Up, or of a kind that does not say. (`netif_oper_up`) */

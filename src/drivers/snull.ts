@@ -38,6 +38,8 @@ class Snull {
   inFlight = 0;
   /** The handler hands frames up from `rx`, which must not be filled again meanwhile. */
   receiving = false;
+  /** The port has said that its link is another one. */
+  linkChanged = false;
   line: IrqLine | null = null;
 
   constructor(port: Port) {
@@ -52,6 +54,7 @@ export function createSnull(net: Net, port: Port, name = 'sn%d'): NetDevice {
   dev.devAddr.set(port.caps.mac);
   dev.mtu = port.caps.mtu;
   snull.line = net.machine.requestIrq(dev.name, net.machine.cpus[0]!, () => snullInterrupt(dev));
+  netifCarrierOff(dev);
   const error = registerNetdevice(dev);
   if (error < 0) throw new SetupError('ERR_NETPOLL_NAME', `cannot register ${name}: the name is taken or not valid`);
   return dev;
@@ -60,7 +63,11 @@ export function createSnull(net: Net, port: Port, name = 'sn%d'): NetDevice {
 const SNULL_OPS: DeviceOps = {
   open(dev) {
     const snull = dev.priv as Snull;
-    snull.port.open(dev.net.machine.arena, () => snull.line?.raise());
+    const irq = (): void => snull.line?.raise();
+    snull.port.open(dev.net.machine.arena, irq, () => {
+      snull.linkChanged = true;
+      irq();
+    });
     snullLink(dev);
     netifStartQueue(dev.txQueues[0]!);
     if (snull.port.irqEnable(0, true)) snull.line?.raise();
@@ -73,6 +80,7 @@ const SNULL_OPS: DeviceOps = {
     snull.port.irqEnable(0, false);
     snull.port.close();
     snullReap(dev, snull);
+    netifCarrierOff(dev);
   },
 
   startXmit(skb, dev, txq) {
@@ -100,7 +108,9 @@ const SNULL_OPS: DeviceOps = {
 };
 
 function snullLink(dev: NetDevice): boolean {
-  const up = (dev.priv as Snull).port.link();
+  const snull = dev.priv as Snull;
+  snull.linkChanged = false;
+  const up = snull.port.link();
   if (up) netifCarrierOn(dev);
   else netifCarrierOff(dev);
   return up;
@@ -112,6 +122,7 @@ function snullLink(dev: NetDevice): boolean {
  */
 function snullInterrupt(dev: NetDevice): void {
   const snull = dev.priv as Snull;
+  if (snull.linkChanged) snullLink(dev);
   snullReap(dev, snull);
   if (snull.receiving) return;
   snull.receiving = true;

@@ -109,6 +109,7 @@ export class SimPort implements Port, Attachment {
   readonly #done: Descriptors;
   #arena: Arena | null = null;
   #irq: (queue: number) => void = () => {};
+  #linkChanged: () => void = () => {};
   #irqOn = false;
   #sending = false;
   #open = false;
@@ -140,9 +141,10 @@ export class SimPort implements Port, Attachment {
     };
   }
 
-  open(memory: Arena, irq: (queue: number) => void): void {
+  open(memory: Arena, irq: (queue: number) => void, linkChanged: () => void = () => {}): void {
     this.#arena = memory;
     this.#irq = irq;
+    this.#linkChanged = linkChanged;
     this.#open = true;
     const life = ++this.#life;
     this.#sentEvent = () => {
@@ -170,7 +172,9 @@ export class SimPort implements Port, Attachment {
   /** Keeps the interrupt from arriving, or lets it arrive again: what waits is told then. */
   setIrqStuck(stuck: boolean): void {
     this.irqStuck = stuck;
-    if (!stuck && (this.#rx.length > 0 || this.#done.length > 0)) this.#interrupt();
+    if (stuck) return;
+    if (this.#open) this.#linkChanged();
+    if (this.#rx.length > 0 || this.#done.length > 0) this.#interrupt();
   }
 
   link(): boolean {
@@ -179,7 +183,9 @@ export class SimPort implements Port, Attachment {
 
   /** Pulls the plug, or puts it back: what waits to be sent is sent then. */
   setLink(up: boolean): void {
+    const changed = up !== this.#plugged;
     this.#plugged = up;
+    if (changed && this.#open && !this.irqStuck) this.#linkChanged();
     if (up) this.#send();
   }
 

@@ -126,6 +126,7 @@ export function createRingNic(net: Net, hw: RingHardware, options: RingNicOption
     queue.line = machine.requestIrq(`${name}-TxRx-${index}`, cpu, () => ringInterrupt(nic, queue));
     nic.queues.push(queue);
   }
+  netifCarrierOff(dev);
   hw.connect(machine.arena, (index) => nic.queues[index]!.line!.raise());
   if (registerNetdevice(dev) < 0) {
     throw new SetupError('ERR_NETPOLL_NAME', `cannot register ${name}: the name is taken or not valid`);

@@ -85,11 +85,11 @@ export class FaultPort extends PortWrapper {
     return [`faults ${JSON.stringify(this.options)}`, ...this.#lines];
   }
 
-  override open(memory: Arena, irq: (queue: number) => void): void {
+  override open(memory: Arena, irq: (queue: number) => void, linkChanged?: () => void): void {
     this.#irq = irq;
     this.#unmasked = 0;
     this.#tags.length = 0;
-    super.open(memory, irq);
+    super.open(memory, irq, linkChanged);
   }
 
   override rxBurst(queue: number, out: FrameBatch, limit: number): number {

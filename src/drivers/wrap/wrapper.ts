@@ -30,8 +30,8 @@ export class PortWrapper implements Port {
     return this.inner.counters;
   }
 
-  open(memory: Arena, irq: (queue: number) => void): void {
-    this.inner.open(memory, irq);
+  open(memory: Arena, irq: (queue: number) => void, linkChanged?: () => void): void {
+    this.inner.open(memory, irq, linkChanged);
     this.arena = memory;
   }
 
