@@ -76,11 +76,13 @@ describe('netpollSetup', () => {
       ['10.0.0.2', '10.0.0.7'],
       ['fd00::2', 'fd00::7'],
       ['fe80::2', 'fe80::1'],
-    ]) {
+      ['ff02::1', 'fe80::1'],
+      ['ff05::1', 'fd00::7'],
+    ] as const) {
       const np = makeClient(`@/eth0,@${target}/`);
       expect(netpollSetup(net, np)).toBe(0);
       expect(printIp(np.localIp!)).toBe(local);
-      expect(lines.at(-1)).toBe(`<6>netpoll: netconsole: local IP ${local}`);
+      expect(lines.at(-1)).toBe(`<6>netpoll: netconsole: local ${local.includes(':') ? 'IPv6' : 'IP'} ${local}`);
     }
   });
 

@@ -54,7 +54,9 @@ export function netpollSetup(net: Net, np: Netpoll, options: SetupOptions = {}):
       `no ${np.remoteIp.family === 4 ? 'IP' : 'IPv6'} address for ${dev.name}, aborting`,
     );
   }
-  if (np.localIp === null) printk.info(`netpoll: ${np.name}: local IP ${printIp(localIp)}`);
+  if (np.localIp === null) {
+    printk.info(`netpoll: ${np.name}: local ${localIp.family === 4 ? 'IP' : 'IPv6'} ${printIp(localIp)}`);
+  }
   const error = netpollAttach(np, dev);
   if (error < 0) return error;
   np.localIp = localIp;
@@ -88,6 +90,9 @@ function localAddress(dev: NetDevice, remote: IpAddress): IpAddress | undefined 
   );
 }
 
+/** fe80::/10, and multicast that stays on the link (`IPV6_ADDR_LINKLOCAL`). */
 function isLinkLocal(address: IpAddress): boolean {
-  return address.family === 6 && address.v6[0] === 0xfe && (address.v6[1]! & 0xc0) === 0x80;
+  if (address.family !== 6) return false;
+  const [first = 0, second = 0] = address.v6;
+  return first === 0xff ? (second & 0x0f) === 2 : first === 0xfe && (second & 0xc0) === 0x80;
 }
