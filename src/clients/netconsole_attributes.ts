@@ -84,8 +84,8 @@ export const ATTRIBUTES: Readonly<Record<string, Attribute>> = {
 
 function storeEnabled(target: NetconsoleTarget, text: string, netconsole: Netconsole): number {
   const on = kstrtobool(text);
-  // Whatever is written, a target that waited for its device waits no longer. (As the kernel: also before the value is looked at.)
   if (on === null) return -Errno.EINVAL;
+  // Whichever is written, a target that waited for its device waits no longer.
   if (target.state === STATE_DEACTIVATED) target.state = STATE_DISABLED;
   return on ? netconsole.enable(target) : netconsole.disable(target);
 }

@@ -111,10 +111,15 @@ export interface Replay extends SimMachine {
 }
 
 /** A machine with one card, `eth0`, up. */
-export function replayMachine(mac: string, addresses: readonly string[], release = '7.2.13+deb14-amd64'): Replay {
+export function replayMachine(
+  mac: string,
+  addresses: readonly string[],
+  release = '7.2.13+deb14-amd64',
+  cpus = 1,
+): Replay {
   const world = new World({ seed: 1 });
   const wire = new Wire(world);
-  const sim = createSimMachine(world, { hostname: 'guest', release });
+  const sim = createSimMachine(world, { hostname: 'guest', release, cpus });
   const port = new SimPort(world, { name: 'sim:eth0', mac: parseMac(mac)!, wire });
   const dev = createNic(sim.net, port, 'eth0');
   dev.addresses.push(...addresses.map((address) => parseIp(address)!));

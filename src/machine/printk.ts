@@ -110,13 +110,14 @@ export class Printk {
 
   /** Adds a record and shows it. `text` may hold newlines; a final one is dropped. Never throws. */
   printk(level: number, text: string | Uint8Array, options?: PrintkOptions): void {
+    const tsUs = Math.floor(this.#machine.executive.now() / 1000);
     const cpu = this.#machine.cpu.id;
     if (this.#records.length === this.#records.capacity) this.#records.shift();
     this.#records.push({
       seq: this.#nextSeq++,
       level,
       facility: options?.facility ?? 0,
-      tsUs: Math.floor(this.#machine.executive.now() / 1000),
+      tsUs,
       cont: options?.cont ?? false,
       caller: options?.caller,
       text: this.#textOf(text),
