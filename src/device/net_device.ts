@@ -9,6 +9,7 @@ import { Counters } from '../base/counters.ts';
 import type { Timer } from '../machine/timer.ts';
 import type { SkBuff, SkbDevice } from '../skb/sk_buff.ts';
 import type { IpAddress } from '../wire/address.ts';
+import { HwAddrList } from './dev_addr_lists.ts';
 import type { EthtoolOps } from './ethtool.ts';
 import { STAT_NAMES, type StatName } from './link_stats.ts';
 import type { NapiStruct } from './napi_struct.ts';
@@ -148,6 +149,13 @@ export class NetDevice implements SkbDevice {
   txQueueLen = DEFAULT_TX_QUEUE_LEN;
   readonly devAddr = new Uint8Array(6);
   readonly broadcast = new Uint8Array(6);
+  /** The addresses that it takes frames for: its own, the first of which is devAddr; further ones; groups. (rx_mode.ts) */
+  readonly devAddrs = new HwAddrList(this.devAddr);
+  readonly uc = new HwAddrList();
+  readonly mc = new HwAddrList();
+  /** The hardware has a filter for further unicast addresses (`IFF_UNICAST_FLT`); without it they make the device promiscuous. */
+  unicastFilter = false;
+  ucPromisc = false;
   /** The address that the device was registered with. */
   readonly permAddr = new Uint8Array(6);
   addrAssignType = NET_ADDR_PERM;
@@ -166,8 +174,8 @@ export class NetDevice implements SkbDevice {
   /** IP addresses of this interface, the first of a family is its primary one. */
   readonly addresses: IpAddress[] = [];
   readonly ops: DeviceOps;
-  /** The driver's own state. */
-  readonly priv: unknown;
+  /** The driver's own state; whoever makes the device sets it before it is registered. */
+  priv: unknown;
   readonly txQueues: readonly NetdevQueue[];
   /** Transmit queues in use, 1 to txQueues.length (`real_num_tx_queues`). */
   realNumTxQueues: number;

@@ -12,10 +12,10 @@
  * options.ts; all in process context.
  */
 
-import type { Counters } from '../../base/counters.ts';
+import { Counters } from '../../base/counters.ts';
 import { Prng } from '../../base/prng.ts';
-import type { StatName } from '../../device/link_stats.ts';
-import type { Net } from '../../device/net.ts';
+import { STAT_NAMES, type StatName } from '../../device/link_stats.ts';
+import type { Net, Notifier } from '../../device/net.ts';
 import { type NetDevice, netifCarrierOk, netifRunning } from '../../device/net_device.ts';
 import type { Inet } from '../../inet/inet.ts';
 import type { Work } from '../../machine/timer.ts';
@@ -213,6 +213,8 @@ export class Bonding {
   recvProbe: RecvProbe | null = null;
   /** While it is not 0 netpoll gets NETDEV_TX_BUSY from the bond: its slaves are changing. (`block_netpoll_tx`) */
   blockNetpollTx = 0;
+  /** What slaves have counted since they joined (bond_stats.ts). */
+  readonly total: Counters<StatName> = new Counters(STAT_NAMES);
   /** Chance, for addresses that are made up and for balance-rr with packets_per_slave=0. */
   readonly prng: Prng;
   /** The stack whose routes say where ARP and NS probes come from; null: probes have no source address. */
@@ -223,6 +225,10 @@ export class Bonding {
   adWork: Work | null = null;
   albWork: Work | null = null;
   mcastWork: Work | null = null;
+  /** When the MII monitor ran last, machine nanoseconds. */
+  miiTickNs = Number.NEGATIVE_INFINITY;
+  /** Tells the bond what happens to its slaves. */
+  notifier: Notifier | null = null;
 
   constructor(dev: NetDevice, params: BondParams, prng: Prng = new Prng(0x626f6e64)) {
     this.dev = dev;

@@ -8,16 +8,11 @@
  */
 import { NETDEV_TX_OK } from '../../base/status.ts';
 import { type NetDevice, STAT_TX_DROPPED } from '../../device/net_device.ts';
-import { netpollSendSkb } from '../../netpoll/send.ts';
+import { netpollSendSkb, netpollTxRunning } from '../../netpoll/send.ts';
 import { DropReason } from '../../skb/drop_reason.ts';
 import type { SkBuff } from '../../skb/sk_buff.ts';
 import { devQueueXmit } from '../../stack/dev_queue_xmit.ts';
 import { type Bonding, bondGetSlaveByDev } from './bond.ts';
-
-/** Netpoll sends through the device now: interrupts are off. (`netpoll_tx_running`) */
-export function netpollTxRunning(dev: NetDevice): boolean {
-  return dev.net.machine.cpu.irqsDisabled;
-}
 
 /** Sends the frame through `dev`, one of the bond's. The frame is consumed. (`bond_dev_queue_xmit`) */
 export function bondDevQueueXmit(bond: Bonding, skb: SkBuff, dev: NetDevice): number {
