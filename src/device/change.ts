@@ -35,8 +35,11 @@ import {
   netifRunning,
 } from './net_device.ts';
 import { NetdevEvent } from './netdev_event.ts';
-import { devClose, devOpen, devSetRxMode } from './open.ts';
+import { devClose, devOpen } from './open.ts';
 import { devValidName, resolveName } from './register.ts';
+import { devSetAllmulti, devSetPromiscuity, devSetRxMode } from './rx_mode.ts';
+
+export { devSetAllmulti, devSetPromiscuity } from './rx_mode.ts';
 
 const SETTABLE = IFF_DEBUG | IFF_NOTRAILERS | IFF_NOARP | IFF_DYNAMIC | IFF_MULTICAST | IFF_PORTSEL | IFF_AUTOMEDIA;
 const VOLATILE =
@@ -50,8 +53,6 @@ const VOLATILE =
   IFF_LOWER_UP |
   IFF_DORMANT;
 const DERIVED = IFF_PROMISC | IFF_ALLMULTI | IFF_RUNNING | IFF_LOWER_UP | IFF_DORMANT;
-/** A counter that would pass this has been lost. */
-const COUNT_MAX = 0xffffffff;
 
 /** The flags as users see them. (`dev_get_flags`) */
 export function devGetFlags(dev: NetDevice): number {
@@ -86,36 +87,6 @@ export function devChangeFlags(dev: NetDevice, flags: number): number {
   const changed = (old ^ dev.flags) & ~(IFF_UP | IFF_PROMISC | IFF_ALLMULTI | VOLATILE);
   if (error === 0 && (dev.flags & IFF_UP) !== 0 && changed !== 0) dev.net.notify(NetdevEvent.CHANGE, dev);
   return error;
-}
-
-/** One more (`by` 1), or one fewer (-1), wants every frame on the wire. (`dev_set_promiscuity`) */
-export function devSetPromiscuity(dev: NetDevice, by: number): number {
-  const count = dev.promiscuity + by;
-  if (count > COUNT_MAX || count < 0) {
-    dev.net.machine.printk.warn(
-      `${dev.name}: promiscuity touches roof, set promiscuity failed. promiscuity feature of device might be broken.`,
-    );
-    return -Errno.EOVERFLOW;
-  }
-  dev.promiscuity = count;
-  const old = dev.flags;
-  dev.flags = count > 0 ? dev.flags | IFF_PROMISC : dev.flags & ~IFF_PROMISC;
-  if (dev.flags !== old) {
-    dev.net.machine.printk.info(`${dev.name}: ${count > 0 ? 'entered' : 'left'} promiscuous mode`);
-    devSetRxMode(dev);
-  }
-  return 0;
-}
-
-/** The same for every multicast frame. (`dev_set_allmulti`) */
-export function devSetAllmulti(dev: NetDevice, by: number): number {
-  const count = dev.allmulti + by;
-  if (count > COUNT_MAX || count < 0) return -Errno.EOVERFLOW;
-  dev.allmulti = count;
-  const old = dev.flags;
-  dev.flags = count > 0 ? dev.flags | IFF_ALLMULTI : dev.flags & ~IFF_ALLMULTI;
-  if (dev.flags !== old) devSetRxMode(dev);
-  return 0;
 }
 
 /** Longest payload of a frame from here on. Bounds: minMtu, and maxMtu unless that is 0. (`dev_set_mtu`) */

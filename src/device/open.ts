@@ -8,6 +8,9 @@ import { Errno } from '../base/status.ts';
 import { isValidMac } from '../wire/eth.ts';
 import { ARPHRD_ETHER, IFF_UP, LINK_STATE_START, type NetDevice, netifDevicePresent } from './net_device.ts';
 import { NetdevEvent } from './netdev_event.ts';
+import { devSetRxMode } from './rx_mode.ts';
+
+export { devSetRxMode } from './rx_mode.ts';
 
 /**
  * 0 (also if it is up), or the negative errno of who refused. What the driver's open throws (a Port's SetupError) passes
@@ -45,12 +48,6 @@ export function devClose(dev: NetDevice): void {
   dev.ops.stop?.(dev);
   dev.flags &= ~IFF_UP;
   dev.net.notify(NetdevEvent.DOWN, dev);
-}
-
-/** The driver is told that flags or address lists have changed. (`dev_set_rx_mode`) */
-export function devSetRxMode(dev: NetDevice): void {
-  if ((dev.flags & IFF_UP) === 0 || !netifDevicePresent(dev)) return;
-  dev.ops.setRxMode?.(dev);
 }
 
 function validateAddr(dev: NetDevice): number {

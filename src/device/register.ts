@@ -28,6 +28,7 @@ import {
 } from './net_device.ts';
 import { NetdevEvent } from './netdev_event.ts';
 import { devClose } from './open.ts';
+import { devAddrFlush } from './rx_mode.ts';
 import { NETIF_F_SOFT_FEATURES, NETIF_F_SOFT_FEATURES_OFF, updateFeatures } from './update_features.ts';
 
 const NAMES_MAX = 32768;
@@ -75,6 +76,7 @@ export function unregisterNetdevice(dev: NetDevice): void {
   dev.regState = NETREG_UNREGISTERING;
   net.linkwatch.forget(dev);
   net.notify(NetdevEvent.UNREGISTER, dev);
+  devAddrFlush(dev);
   net.notify(NetdevEvent.PRE_UNINIT, dev);
   dev.ops.uninit?.(dev);
   dev.regState = NETREG_UNREGISTERED;
