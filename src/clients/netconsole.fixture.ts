@@ -10,6 +10,15 @@ import { parseIp } from '../wire/address.ts';
 import { decodeText } from '../wire/netconsole_text.ts';
 import { createNetconsole, type Netconsole, type NetconsoleOptions, parseNetconsoleParam } from './netconsole.ts';
 
+/** `uname -r` of the machine. */
+export const RELEASE = '6.1.0-test';
+
+/** The same, with the bytes of each payload. */
+export function recordingRig(param: string): NetconsoleRig & { readonly payloads: Uint8Array[] } {
+  const payloads: Uint8Array[] = [];
+  return { ...netconsoleRig(param, {}, (payload) => payloads.push(payload)), payloads };
+}
+
 export interface NetconsoleRig extends TestNet {
   readonly netconsole: Netconsole;
   /** Payloads sent so far, with the device that they left through and the port they go to: `eth0:6666 text`. */
@@ -21,14 +30,21 @@ export interface NetconsoleRig extends TestNet {
 }
 
 /** `param` is the value of netconsole=; eth0 is there. */
-export function netconsoleRig(param: string | null, options: NetconsoleOptions = {}): NetconsoleRig {
+export function netconsoleRig(
+  param: string | null,
+  options: NetconsoleOptions = {},
+  onPayload: (payload: Uint8Array) => void = () => {},
+): NetconsoleRig {
   const made = testNet();
   const { net, machine } = made;
+  Object.assign(machine, { release: RELEASE });
   const sent: string[] = [];
   const startXmit = (skb: SkBuff, dev: NetDevice): number => {
     const udp = skb.data + (skb.protocol === 0x86dd ? 54 : 34);
     const port = skb.arena.view.getUint16(udp + 2);
-    sent.push(`${dev.name}:${port} ${decodeText(skb.arena.bytes.slice(udp + 8, skb.data + skb.len))}`);
+    const payload = skb.arena.bytes.slice(udp + 8, skb.data + skb.len);
+    sent.push(`${dev.name}:${port} ${decodeText(payload)}`);
+    onPayload(payload);
     skb.pool.consume(skb);
     return NETDEV_TX_OK;
   };
