@@ -30,6 +30,16 @@ export interface Libc {
   ioctl(fd: number, request: number, argument: Uint8Array): number;
   close(fd: number): number;
   ifNametoindex(name: string): number;
+  /** One datagram from memory that the call looks at and no longer; the address may be null. Gives what it took, or -1. */
+  sendto(
+    fd: number,
+    bytes: Uint8Array,
+    length: number,
+    flags: number,
+    address: Uint8Array | null,
+    addressLength: number,
+  ): number;
+  recv(fd: number, bytes: Uint8Array, length: number, flags: number): number;
   recvmmsg(fd: number, vectorAt: number, count: number, flags: number, timeoutAt: number): number;
   sendmmsg(fd: number, vectorAt: number, count: number, flags: number): number;
   /** Gives the address, or -1. */
@@ -78,6 +88,8 @@ export function loadLibc(require: (name: string) => unknown): Libc {
     ioctl: (fd, request, argument) => ioctlOf(fd, request, argument),
     close: f('int close(int)'),
     ifNametoindex: f('uint if_nametoindex(str)'),
+    sendto: f('intptr_t sendto(int, void *, size_t, int, void *, uint)'),
+    recv: f('intptr_t recv(int, void *, size_t, int)'),
     recvmmsg: f('int recvmmsg(int, uintptr_t, uint, int, uintptr_t)'),
     sendmmsg: f('int sendmmsg(int, uintptr_t, uint, int)'),
     mmap: (at, length, protection, flags, fd, offset) => Number(mmapOf(at, length, protection, flags, fd, offset)),
