@@ -23,7 +23,7 @@ import { adDisablePort } from './ad_enable.ts';
 import { adUpdateActorKeys } from './ad_keys.ts';
 import { adMuxMachine } from './ad_mux.ts';
 import { adPeriodicMachine } from './ad_periodic.ts';
-import { AD_AGG_SELECTION_TICKS, AD_PORT_BEGIN, AdBondInfo, AdPort } from './ad_port.ts';
+import { AD_AGG_SELECTION_TICKS, AD_PORT_BEGIN, AdBondInfo, AdPort, adOf } from './ad_port.ts';
 import { adPortSelection } from './ad_port_selection.ts';
 import { adRxMachine } from './ad_rx.ts';
 import { adTxMachine } from './ad_tx.ts';
@@ -86,6 +86,7 @@ export function ad3HandleLinkChange(slave: Slave, up: boolean): void {
   port.isEnabled = up;
   adUpdateActorKeys(port, !up);
   adAggSelection(port);
+  adOf(port).arrayStale = true;
   updateArray(slave.bond);
 }
 

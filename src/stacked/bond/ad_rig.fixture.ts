@@ -24,6 +24,7 @@ import {
   DUPLEX_FULL,
   Slave,
 } from './bond.ts';
+import { bondSetBackupSlave, bondSetSlaveInactiveFlags } from './slave_state.ts';
 
 export interface AdRigOptions extends Partial<BondParams> {
   /** Hardware addresses: the bond's, and slave i's with i added to its last byte. */
@@ -97,6 +98,8 @@ export class AdRig {
     if (up) netifCarrierOn(slave.dev);
     else netifCarrierOff(slave.dev);
     slave.link = up ? BOND_LINK_UP : BOND_LINK_DOWN;
+    if (up) bondSetBackupSlave(slave);
+    else bondSetSlaveInactiveFlags(slave);
     ad3HandleLinkChange(slave, up);
   }
 
