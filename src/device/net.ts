@@ -26,6 +26,11 @@ export class Net {
   napiReceive: (skb: SkBuff) => void;
   /** Sees every napi instance that is added; puts receive offload into it. Installed by napi_init. */
   napiAdded: (napi: NapiStruct) => void = () => {};
+  /**
+   * Gives a tagged frame to the device of its VLAN. 'another': it is on that device now, without its tag; 'consumed': freed, for
+   * that device is down; 'none': there is none. Installed by who has VLAN devices. (`vlan_do_receive`)
+   */
+  vlanReceive: ((skb: SkBuff) => 'another' | 'consumed' | 'none') | null = null;
   /** What the stack keeps for the way down; its own type is the stack's. */
   transmit: object | null = null;
   /** Has what waits in a qdisc sent soon (`__netif_schedule`). Installed by the stack. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { testDevice, testFrame, testNet } from '../device/device.fixture.ts';
+import { PACKET_HOST, PACKET_OTHERHOST } from '../skb/sk_buff.ts';
 import { ETH_P_ALL } from '../wire/eth.ts';
 import { netInit } from './net_init.ts';
 import { netifReceiveSkb } from './receive.ts';
@@ -82,5 +83,55 @@ describe('netifReceiveSkb', () => {
     receive();
     types.remove(0x0800, b);
     expect([receive(), order]).toEqual([1, ['b', 'b']]);
+  });
+
+  it('takes a tag out of the frame before taps see it, and lets nobody else’s VLAN in', () => {
+    const { net, types, dev, receive, machine } = rig();
+    const seen: unknown[] = [];
+    types.add(ETH_P_ALL, (skb) => {
+      seen.push(['tap', skb.vlanTci, skb.protocol]);
+      skb.pool.consume(skb);
+      return 0;
+    });
+    types.add(0x0800, (skb) => {
+      seen.push(['ip', skb.vlanTci, skb.pktType, skb.len]);
+      skb.pool.consume(skb);
+      return 0;
+    });
+    const tagged = (...tags: number[]) => {
+      const skb = testFrame(dev, 0, 60);
+      skb.macHeader = skb.data - 14;
+      skb.protocol = 0x8100;
+      tags.forEach((tci, i) => {
+        skb.arena.view.setUint16(skb.data + 4 * i, tci);
+        skb.arena.view.setUint16(skb.data + 4 * i + 2, i === tags.length - 1 ? 0x0800 : 0x8100);
+      });
+      netifReceiveSkb(net, types, skb);
+      return seen.splice(0);
+    };
+    // A priority is no VLAN.
+    expect(tagged(0xe000)).toEqual([
+      ['tap', 0xe000, 0x800],
+      ['ip', -1, PACKET_HOST, 56],
+    ]);
+    expect(tagged(0x2005)).toEqual([
+      ['tap', 0x2005, 0x800],
+      ['ip', -1, PACKET_OTHERHOST, 56],
+    ]);
+    expect(tagged(0xe000, 0x0007).at(-1)).toEqual(['ip', -1, PACKET_OTHERHOST, 52]);
+    net.vlanReceive = (skb) => {
+      skb.vlanTci = -1;
+      return 'another';
+    };
+    const before = net.softnet[0]!.processed;
+    expect(tagged(0x2005).at(-1)).toEqual(['ip', -1, PACKET_HOST, 56]);
+    expect(net.softnet[0]!.processed - before).toBe(2);
+    net.vlanReceive = (skb) => {
+      skb.pool.consume(skb);
+      return 'consumed';
+    };
+    expect(tagged(0x2005)).toEqual([['tap', 0x2005, 0x800]]);
+    receive();
+    expect(machine.skbs.inUse).toBe(0);
   });
 });

@@ -3,9 +3,12 @@
  * netif_receive_skb: the way up, after the driver.
  *
  *  1. netpoll's trap may take the frame, unless it has seen it on its way to the backlog
- *  2. every tap gets a clone
- *  3. the device's rx handler (bond, bridge) may take it, or give it back on another device: another round
- *  4. the handler of its protocol gets it; nobody wants it: dropped, UNHANDLED_PROTO
+ *  2. a VLAN tag in the frame is taken out and kept beside it
+ *  3. every tap gets a clone
+ *  4. the device of its VLAN, if there is one, has it: another round
+ *  5. the device's rx handler (bond, bridge) may take it, or give it back on another device: another round
+ *  6. a tag that nobody took makes it somebody else's frame, but for a mere priority
+ *  7. the handler of its protocol gets it; nobody wants it: dropped, UNHANDLED_PROTO
  *
  * Runs in softirq context. The frame is consumed, whatever is returned. Bound: rounds are limited to the depth of stacked devices.
  */
@@ -13,24 +16,37 @@ import { NET_RX_DROP, NET_RX_SUCCESS } from '../base/status.ts';
 import type { Net } from '../device/net.ts';
 import { devOf, STAT_RX_DROPPED, STAT_RX_NOHANDLER } from '../device/net_device.ts';
 import { DropReason } from '../skb/drop_reason.ts';
-import { type SkBuff, skbResetNetworkHeader } from '../skb/sk_buff.ts';
+import { PACKET_OTHERHOST, type SkBuff, skbResetNetworkHeader } from '../skb/sk_buff.ts';
+import { skbVlanUntag } from '../skb/vlan_tag.ts';
+import { ETH_P_8021Q } from '../wire/eth.ts';
+import { ETH_P_8021AD, VLAN_VID_MASK } from '../wire/vlan.ts';
 import type { PacketTypes } from './packet_type.ts';
 
 /** Devices may stand on each other this deep. */
 const MAX_ROUNDS = 8;
 
 export function netifReceiveSkb(net: Net, types: PacketTypes, skb: SkBuff): number {
-  net.softnet[net.machine.cpu.id]!.processed++;
+  const softnet = net.softnet[net.machine.cpu.id]!;
   skbResetNetworkHeader(skb);
-  skb.skbIif = devOf(skb).ifindex;
   let exact = false;
   for (let round = 0; round < MAX_ROUNDS; round++) {
     const dev = devOf(skb);
+    softnet.processed++;
+    skb.skbIif = dev.ifindex;
     if (dev.rxTrap !== null && !skb.netpollSeen && dev.rxTrap(skb)) return NET_RX_SUCCESS;
     skb.netpollSeen = false;
+    if ((skb.protocol === ETH_P_8021Q || skb.protocol === ETH_P_8021AD) && !skbVlanUntag(skb)) {
+      skb.pool.kfree(skb, DropReason.HDR_TRUNC);
+      return NET_RX_DROP;
+    }
     for (let i = 0; i < types.taps.length; i++) {
       const copy = skb.pool.clone(skb);
       if (copy !== null) types.taps[i]!(copy);
+    }
+    if (skb.vlanTci >= 0 && net.vlanReceive !== null) {
+      const result = net.vlanReceive(skb);
+      if (result === 'consumed') return NET_RX_SUCCESS;
+      if (result === 'another') continue;
     }
     if (dev.rxHandler === null) break;
     const result = dev.rxHandler(skb);
@@ -38,9 +54,20 @@ export function netifReceiveSkb(net: Net, types: PacketTypes, skb: SkBuff): numb
     exact = result === 'exact';
     if (result !== 'another') break;
   }
+  if (skb.vlanTci >= 0 && !withoutTag(net, types, skb)) return NET_RX_SUCCESS;
   const handler = exact ? undefined : types.handler(skb.protocol);
   if (handler !== undefined) return handler(skb);
   devOf(skb).stats.add(exact ? STAT_RX_NOHANDLER : STAT_RX_DROPPED);
   skb.pool.kfree(skb, DropReason.UNHANDLED_PROTO);
   return NET_RX_DROP;
+}
+
+/** Nobody took the tag. False: behind a priority there was one that somebody took, and the frame has gone another round. */
+function withoutTag(net: Net, types: PacketTypes, skb: SkBuff): boolean {
+  const priority = (skb.vlanTci & VLAN_VID_MASK) === 0;
+  if (!priority) skb.pktType = PACKET_OTHERHOST;
+  skb.vlanTci = -1;
+  if (!priority || (skb.protocol !== ETH_P_8021Q && skb.protocol !== ETH_P_8021AD)) return true;
+  netifReceiveSkb(net, types, skb);
+  return false;
 }

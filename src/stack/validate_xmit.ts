@@ -2,6 +2,7 @@
 /**
  * The last look at a frame before its driver gets it: what the device cannot do is done here. (`validate_xmit_skb`)
  *
+ *     VLAN tag that the device does not put in  --> put into the frame
  *     super-frame that the device does not cut      --> segments
  *     checksum that the device does not fill in     --> filled in
  *     pieces, and a device that wants one piece     --> one piece
@@ -22,6 +23,7 @@ import { pskbPullTail } from '../skb/pull_tail.ts';
 import type { SkbQueue } from '../skb/queue.ts';
 import { SKB_GSO_TCP_FIXEDID } from '../skb/shared_info.ts';
 import { type SkBuff, skbIsGso } from '../skb/sk_buff.ts';
+import { VLAN_TCI_8021AD, vlanPushInside } from '../skb/vlan_tag.ts';
 import { ETH_HLEN, ETH_P_8021Q, ETH_P_IP } from '../wire/eth.ts';
 import { skbCsumHwoffloadHelp } from './checksum_help.ts';
 import { skbGsoSegment } from './gso.ts';
@@ -66,6 +68,8 @@ export function netifNeedsGso(skb: SkBuff, features: number): boolean {
  */
 export function validateXmitSkb(skb: SkBuff): SkBuff | null {
   const features = netifSkbFeatures(skb);
+  // The tag goes into the frame where the device does not put it in. (`validate_xmit_vlan`)
+  if (skb.vlanTci >= 0 && !putsTagIn(features, skb.vlanTci) && !vlanPushInside(skb)) return dropped(skb);
   if (netifNeedsGso(skb, features)) {
     const segments = skbGsoSegment(skb, features);
     if (typeof segments === 'number') return dropped(skb);
@@ -92,6 +96,11 @@ export function validateXmit(skb: SkBuff, _dev: NetDevice, out: SkbQueue): void 
     if (!out.queueTail(each)) dropped(each);
     each = next;
   }
+}
+
+/** (`vlan_hw_offload_capable`) */
+function putsTagIn(features: number, vlanTci: number): boolean {
+  return (features & NETIF_F_HW_VLAN_CTAG_TX) !== 0 && (vlanTci & VLAN_TCI_8021AD) === 0;
 }
 
 function dropped(skb: SkBuff): null {
