@@ -4,11 +4,14 @@
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addCollect } from './collect.ts';
+import { addDoctor } from './doctor.ts';
 import { addLab } from './lab.ts';
 import { addLs } from './ls.ts';
+import { addNetconsole } from './netconsole.ts';
 import { addPong } from './pong.ts';
 import { addSend } from './send.ts';
 import { addStart } from './start.ts';
+import { addSysrq } from './sysrq.ts';
 import { EXIT_USAGE } from './terminal.ts';
 
 const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
@@ -25,7 +28,10 @@ const program = new Command('netpoll')
 addStart(program);
 addCollect(program);
 addSend(program);
+addNetconsole(program);
 addPong(program);
+addDoctor(program);
+addSysrq(program);
 addLab(program);
 addLs(program);
 for (const command of program.commands) {

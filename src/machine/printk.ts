@@ -70,6 +70,8 @@ export interface PrintkOptions {
   readonly open?: boolean;
   /** Name of the task that prints; the machine's own (`Printk.taskname`) if absent. */
   readonly taskname?: string;
+  /** When it was printed, if not here and now: for records of another log. */
+  readonly tsUs?: number;
 }
 
 const RECORDS = 4096;
@@ -110,7 +112,7 @@ export class Printk {
 
   /** Adds a record and shows it. `text` may hold newlines; a final one is dropped. Never throws. */
   printk(level: number, text: string | Uint8Array, options?: PrintkOptions): void {
-    const tsUs = Math.floor(this.#machine.executive.now() / 1000);
+    const tsUs = options?.tsUs ?? Math.floor(this.#machine.executive.now() / 1000);
     const cpu = this.#machine.cpu.id;
     if (this.#records.length === this.#records.capacity) this.#records.shift();
     this.#records.push({

@@ -1,0 +1,56 @@
+/**
+ * netconsole on this host's machine: its targets' devices are real interfaces and sockets, opened when a target is set up.
+ * Used by `netpoll netconsole run` and by `netpoll send` for the extended format.
+ */
+import { networkInterfaces } from 'node:os';
+import { SetupError } from '../base/status.ts';
+import {
+  createNetconsole,
+  type Netconsole,
+  type NetconsoleOptions,
+  parseNetconsoleParam,
+} from '../clients/netconsole.ts';
+import { createHostMachine, type HostMachine } from '../host/host_machine.ts';
+import type { Netpoll } from '../netpoll/netpoll.ts';
+import { npinfoOf } from '../netpoll/npinfo.ts';
+import { printMac } from '../wire/address.ts';
+
+export interface HostNetconsole {
+  readonly host: HostMachine;
+  readonly netconsole: Netconsole;
+}
+
+/** Starts the targets of `param` (`netconsole=`; null: none yet). Throws SetupError for a value that is wrong. */
+export function startNetconsole(
+  param: string | null,
+  options: Omit<NetconsoleOptions, 'openDevice'> = {},
+): HostNetconsole {
+  const parsed = param === null ? { ok: true as const, specs: [] } : parseNetconsoleParam(param);
+  if (!parsed.ok) throw new SetupError('ERR_NETPOLL_OPTIONS', parsed.reason);
+  const host = createHostMachine();
+  host.machine.printk.taskname = 'netpoll';
+  const opened = new Map<string, string>();
+  const openDevice = (np: Netpoll): void => {
+    const spec = np.devName !== '' ? np.devName : interfaceWithMac(np.devMac);
+    if (spec === null || host.net.byName(spec) !== undefined) return;
+    // netconsole reads nothing: of a real interface it takes only what might be for its own port.
+    const name = opened.get(spec) ?? host.openDevice(spec, { udpPort: np.localPort }).name;
+    opened.set(spec, name);
+    np.devName = name;
+  };
+  return { host, netconsole: createNetconsole(host.net, parsed.specs, { ...options, openDevice }) };
+}
+
+function interfaceWithMac(mac: Uint8Array | null): string | null {
+  const wanted = mac === null ? null : printMac(mac);
+  const found = Object.entries(networkInterfaces()).find(([, all]) => all?.some((each) => each.mac === wanted));
+  return found?.[0] ?? null;
+}
+
+/** Until nothing waits on any device's deferred queue, or `limitMs` are over; gives how many frames still wait. */
+export async function drained(host: HostMachine, limitMs: number): Promise<number> {
+  const waiting = (): number => host.net.devices.reduce((sum, dev) => sum + (npinfoOf(dev)?.txq.length ?? 0), 0);
+  const endNs = host.executive.now() + limitMs * 1e6;
+  while (waiting() > 0 && host.executive.now() < endNs) await new Promise((resolve) => setTimeout(resolve, 10));
+  return waiting();
+}
