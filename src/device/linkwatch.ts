@@ -15,6 +15,7 @@ import {
   IF_OPER_LOWERLAYERDOWN,
   IF_OPER_TESTING,
   IF_OPER_UP,
+  IFF_MASTER,
   IFF_UP,
   LINK_STATE_DORMANT,
   LINK_STATE_LINKWATCH_PENDING,
@@ -98,7 +99,7 @@ export class Linkwatch {
 /** The link is up and the qdiscs do not know it; or another device's state hangs on this one's. */
 function isUrgent(dev: NetDevice): boolean {
   if (!netifRunning(dev)) return false;
-  if (dev.master !== null || dev.iflink !== 0) return true;
+  if (dev.master !== null || dev.iflink !== 0 || (dev.flags & IFF_MASTER) !== 0) return true;
   return netifCarrierOk(dev) && dev.txQueues.some((txq) => txq.qdisc !== txq.qdiscSleeping);
 }
 
