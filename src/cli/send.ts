@@ -4,12 +4,14 @@
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import { SetupError } from '../base/status.ts';
+import { createNetconsole } from '../clients/netconsole.ts';
 import { Netpoll } from '../netpoll/netpoll.ts';
 import { type NetpollInfo, npinfoOf } from '../netpoll/npinfo.ts';
 import { MAX_UDP_CHUNK } from '../netpoll/reserve.ts';
 import { netpollSendUdp } from '../netpoll/send.ts';
 import { netpollSetup } from '../netpoll/setup.ts';
 import { lastComplaint, openForOptions } from './netpoll_client.ts';
+import { acceptSysrq, addSysrqOptions, type SysrqFlags } from './sysrq_accept.ts';
 import { die, note } from './terminal.ts';
 
 const EXAMPLES = `
@@ -20,28 +22,35 @@ Examples:
   $ netpoll send '6665@10.0.0.1/eth0,6666@10.0.0.2/02:00:00:00:00:02' hello world
   $ netpoll send '@127.0.0.1/udp:127.0.0.1:0,6666@127.0.0.1/' 'no privileges needed'
   $ dmesg | netpoll send '@/eth0,6666@10.0.0.2/'      each line of stdin a datagram
+  $ tail -f app.log | netpoll send '@/eth0,6666@10.0.0.2/' --sysrq-key-file keys     and takes commands meanwhile
 `;
 
 /** How long frames that wait may keep the command from ending. */
 const DRAIN_NS = 1e9;
 
+interface SendOptions extends SysrqFlags {
+  readonly json?: boolean;
+}
+
 export function addSend(program: Command): void {
-  program
-    .command('send')
+  const command = program.command('send');
+  addSysrqOptions(command)
     .description('send TEXT (or each line of stdin) through netpoll')
     .argument('<options>', 'option string of the target')
     .argument('[text...]', 'the message; words are joined by a blank')
     .option('--json', 'print the counters as JSON')
     .addHelpText('after', EXAMPLES)
-    .action((text: string, words: string[], options: { json?: boolean }) => {
-      send(text, words, options.json ?? false).catch(die);
+    .action((text: string, words: string[], options: SendOptions) => {
+      send(text, words, options).catch(die);
     });
 }
 
-async function send(text: string, words: string[], json: boolean): Promise<void> {
+async function send(text: string, words: string[], flags: SendOptions): Promise<void> {
   const { host, options } = openForOptions(text);
   const np = new Netpoll('send', options);
   if (netpollSetup(host.net, np) < 0) throw new SetupError('ERR_NETPOLL_SETUP', lastComplaint(host));
+  const listener = acceptSysrq(host, options, flags);
+  if (listener !== null) createNetconsole(host.net, [{ extended: false, release: false, options }]);
   const info = np.dev === null ? null : npinfoOf(np.dev);
   const encoder = new TextEncoder();
   let tooLong = 0;
@@ -56,8 +65,9 @@ async function send(text: string, words: string[], json: boolean): Promise<void>
   await drained(info, host.executive.now() + DRAIN_NS, () => host.executive.now());
   const counters = info?.counters.toJSON() ?? {};
   const waiting = info?.txq.length ?? 0;
+  listener?.close();
   host.close();
-  if (json) process.stdout.write(`${JSON.stringify({ ...counters, waiting, too_long: tooLong })}\n`);
+  if (flags.json === true) process.stdout.write(`${JSON.stringify({ ...counters, waiting, too_long: tooLong })}\n`);
   const lost = tooLong + waiting + (info?.counters.get('dropped') ?? 0) + (info?.counters.get('no_memory') ?? 0);
   if (tooLong > 0) note(`${tooLong} lines were longer than ${MAX_UDP_CHUNK - 1} bytes and were not sent`);
   if (lost > tooLong) note(`${lost - tooLong} datagrams could not be sent`);

@@ -96,6 +96,14 @@ export class Sysrq {
     return 0;
   }
 
+  /** Keys that have an operation, in the table's order. */
+  get keys(): [string, SysrqOp][] {
+    return [...KEYS].flatMap((key): [string, SysrqOp][] => {
+      const op = this.#table.get(key);
+      return op === undefined ? [] : [[key, op]];
+    });
+  }
+
   /** Has `report` print its part whenever one of the showing keys (l m p q t w) runs. Those right of machine add theirs here. */
   addReport(key: string, report: (print: (line: string) => void) => void): void {
     const reports = this.#reports.get(key) ?? [];
@@ -164,11 +172,7 @@ export class Sysrq {
 
   /** Each distinct help text with a blank behind it, in the table's order. */
   #help(): string {
-    const said = new Set<string>();
-    for (const key of KEYS) {
-      const op = this.#table.get(key);
-      if (op !== undefined) said.add(op.help);
-    }
+    const said = new Set(this.keys.map(([, { help }]) => help));
     return [...said].map((text) => `${text} `).join('');
   }
 
