@@ -11,9 +11,11 @@ import {
   SPEED_UNKNOWN,
 } from './bond.ts';
 
-/** The device runs and has a carrier. (`bond_check_dev_link`, with use_carrier) */
+/** The device runs and has a carrier, which a driver that nobody tells looks at now. (`bond_check_dev_link`, with use_carrier) */
 export function bondCheckDevLink(dev: NetDevice): boolean {
-  return netifRunning(dev) && netifCarrierOk(dev);
+  if (!netifRunning(dev)) return false;
+  dev.ops.link?.(dev);
+  return netifCarrierOk(dev);
 }
 
 /** Reads speed and duplex into the slave; false if the device does not say both. (`bond_update_speed_duplex`) */
