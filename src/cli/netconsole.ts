@@ -171,10 +171,7 @@ async function expectResult(
   const { answer, log } = await ask(op, path, value);
   for (const line of log) note(printableText(line));
   if (typeof answer === 'number' && answer < 0) {
-    throw new SetupError(
-      'ERR_NETPOLL_ERRNO',
-      `${op === 'read' ? 'get' : op === 'write' ? 'set' : op} ${path}: ${errnoText(answer)}`,
-    );
+    throw new SetupError('ERR_NETPOLL_ERRNO', `${COMMAND_OF[op] ?? op} ${path}: ${errnoText(answer)}`);
   }
   return answer;
 }
@@ -187,6 +184,9 @@ async function walk(ask: ControlClient['ask'], path: string, values: Record<stri
     else values[at] = String(await expectResult(ask, 'read', at)).replace(/\n$/, '');
   }
 }
+
+/** What the operations are called on the command line, where that is another word. */
+const COMMAND_OF: Readonly<Record<string, string>> = { list: 'ls', read: 'get', write: 'set' };
 
 /** `EINVAL, invalid argument`. */
 function errnoText(negative: number): string {

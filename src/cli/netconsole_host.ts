@@ -20,10 +20,10 @@ export interface HostNetconsole {
   readonly netconsole: Netconsole;
 }
 
-/** Starts the targets of `param` (`netconsole=`; null: none yet). Throws SetupError for a value that is wrong. */
+/** Starts the targets of `param` (`netconsole=`; null: none yet); with `quiet`, what is logged meanwhile is not sent. Throws SetupError for a value that is wrong. */
 export function startNetconsole(
   param: string | null,
-  options: Omit<NetconsoleOptions, 'openDevice'> = {},
+  options: Omit<NetconsoleOptions, 'openDevice'> & { readonly quiet?: boolean } = {},
 ): HostNetconsole {
   const parsed = param === null ? { ok: true as const, specs: [] } : parseNetconsoleParam(param);
   if (!parsed.ok) throw new SetupError('ERR_NETPOLL_OPTIONS', parsed.reason);
@@ -38,7 +38,12 @@ export function startNetconsole(
     opened.set(spec, name);
     np.devName = name;
   };
-  return { host, netconsole: createNetconsole(host.net, parsed.specs, { ...options, openDevice }) };
+  const { printk } = host.machine;
+  const { consoleLoglevel } = printk;
+  if (options.quiet === true) printk.consoleLoglevel = 0;
+  const netconsole = createNetconsole(host.net, parsed.specs, { ...options, openDevice });
+  printk.consoleLoglevel = consoleLoglevel;
+  return { host, netconsole };
 }
 
 function interfaceWithMac(mac: Uint8Array | null): string | null {
