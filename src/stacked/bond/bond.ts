@@ -322,10 +322,11 @@ export function bondIsNondynTlb(bond: Bonding): boolean {
   return bondIsLb(bond) && !bond.params.tlbDynamicLb;
 }
 
-/** The mode chooses slaves by hash. (`bond_mode_uses_xmit_hash`) */
+/** Slaves are chosen by hash; in balance-alb without the load table only. (`bond_mode_uses_xmit_hash`) */
 export function bondModeUsesXmitHash(bond: Bonding): boolean {
   const { mode } = bond.params;
-  return mode === BOND_MODE_8023AD || mode === BOND_MODE_XOR || mode === BOND_MODE_TLB || mode === BOND_MODE_ALB;
+  if (mode === BOND_MODE_ALB) return bondIsNondynTlb(bond);
+  return mode === BOND_MODE_8023AD || mode === BOND_MODE_XOR || mode === BOND_MODE_TLB;
 }
 
 /** The mode has an active slave. (`bond_mode_uses_primary`) */
