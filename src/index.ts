@@ -19,12 +19,23 @@ export {
 } from './base/status.ts';
 export {
   createNetconsole,
-  type Netconsole,
+  Netconsole,
+  type NetconsoleOptions,
   type NetconsoleSpec,
   NetconsoleTarget,
   type ParsedParam,
   parseNetconsoleParam,
 } from './clients/netconsole.ts';
+export { NetconsoleConfigfs } from './clients/netconsole_configfs.ts';
+export {
+  Extradata,
+  SYSDATA_NAMES,
+  type SysdataName,
+  USERDATA_ITEMS_MAX,
+  USERDATA_NAME_MAX,
+  USERDATA_VALUE_MAX,
+} from './clients/netconsole_extradata.ts';
+export { STATE_DEACTIVATED, STATE_DISABLED, STATE_ENABLED, type TargetState } from './clients/netconsole_target.ts';
 export { createPong, type Pong, type PongOptions } from './clients/pong.ts';
 export {
   nstatText,
