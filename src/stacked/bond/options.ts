@@ -115,8 +115,8 @@ export function bondGetOption(bond: Bonding, name: string): string | undefined {
     case 'actor_port_prio':
       return bond.slaves.map((slave) => `${slave.dev.name}:${slave.portPriority}`).join(' ');
   }
-  const field = NUMBER_FIELDS[name];
-  if (field === undefined) return undefined;
+  if (bondOptionSpec(name) === undefined) return undefined;
+  const field = NUMBER_FIELDS[name]!;
   const value = Number(params[field]);
   const shown = bondOptName(name as BondOptionName, value);
   const { values, max }: BondOptionSpec = BOND_OPTIONS[name as BondOptionName];
