@@ -9,6 +9,7 @@
 import { BROADCAST_MAC } from '../../netpoll/options.ts';
 import type { IpAddress } from '../../wire/address.ts';
 import { ipv4MulticastMac, ipv6MulticastMac } from '../../wire/ndisc.ts';
+import { ARPHRD_ETHER } from '../sys/interface.ts';
 import type { NetTables } from './net_tables.ts';
 import type { Link, LinkAddress, NeighbourState, Route } from './rtnetlink.ts';
 
@@ -73,9 +74,7 @@ export async function resolve(
   options: { dev?: string; probe?: (target: IpAddress, link: Link) => Promise<void>; waitMs?: number } = {},
 ): Promise<NextHop | NoRoute> {
   const first = lookUp(tables, target, options.dev);
-  if ('reason' in first || first.mac !== null || options.probe === undefined || first.route.type === 'local') {
-    return first;
-  }
+  if ('reason' in first || options.probe === undefined || !canBeAsked(first)) return first;
   await options.probe(target, first.link);
   let now = first;
   for (let waited = 0; waited < (options.waitMs ?? PROBE_MS); waited += LOOK_EVERY_MS) {
@@ -87,6 +86,11 @@ export async function resolve(
     if (now.mac !== null || (now.state === 'FAILED' && waited > 1000)) break;
   }
   return now;
+}
+
+/** A hardware address is missing, there can be one, and it would be seen. */
+function canBeAsked({ mac, state, route, link }: NextHop): boolean {
+  return mac === null && state !== 'UNSEEN' && route.type === 'unicast' && link.hardware === ARPHRD_ETHER;
 }
 
 /** Multicast and broadcast are not asked for. */
