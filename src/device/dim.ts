@@ -77,6 +77,12 @@ export class Dim {
     this.state = DIM_START_MEASURE;
   }
 
+  /** Would a sample with so many events be looked at? Who asks before need not make one. */
+  due(events: number): boolean {
+    if (this.state === DIM_APPLY_NEW_PROFILE) return false;
+    return this.state === DIM_START_MEASURE || ((events - this.#start.events) & 0xffff) >= DIM_EVENTS;
+  }
+
   /** One interrupt, or the end of its poll. (`net_dim`) */
   sample(sample: DimSample): void {
     if (this.state === DIM_APPLY_NEW_PROFILE) return;

@@ -179,6 +179,8 @@ export class NetDevice implements SkbDevice {
   readonly txQueues: readonly NetdevQueue[];
   /** Transmit queues in use, 1 to txQueues.length (`real_num_tx_queues`). */
   realNumTxQueues: number;
+  /** Receive queues in use; 0: nobody has said (`real_num_rx_queues`). */
+  realNumRxQueues = 0;
   /** The root qdisc: `mq` over several queues, else the queue's own; null without a stack. */
   qdisc: Qdisc | null = null;
   /** Which queues a CPU, or a receive queue, sends on (`xps_maps`); absent: by hash. */

@@ -1,8 +1,8 @@
 /**
  * The textbook card itself, simulated: it sees registers and memory, and knows nothing of sk_buffs or of the driver.
  *
- *     wire --receive--> MAC filter --> hash of the flow --> queue --> memory of its next descriptor --> cause RX
- *     tail written --> descriptors up to EOP gathered --[as long as the wire takes]--> wire --> head moves --> cause TX
+ *     wire --receive--> MAC filter --> hash of the flow --> queue --> memory of its next descriptor --[moderation]--> cause RX
+ *     tail written --> descriptors up to EOP gathered --[as long as the wire takes]--> wire --> head moves --[moderation]--> cause TX
  *
  * It interrupts (once per rising edge of `cause & mask`) by calling `irq(queue)`. Everything it does later it does through the
  * clock, in the order of the clock's events. It reads and writes nothing but descriptors it owns and the memory they name.
@@ -10,9 +10,12 @@
 import { Counters } from '../../base/counters.ts';
 import type { Arena } from '../../skb/arena.ts';
 import { fold, sum32 } from '../../wire/checksum.ts';
-import { ethType, isMulticastMac, macEquals } from '../../wire/eth.ts';
+import { ETH_HLEN, ETH_P_8021Q, ethType } from '../../wire/eth.ts';
 import { Flow } from '../../wire/flow.ts';
 import { RSS_TABLE_SIZE, rssIndirDefault, rssQueue, Toeplitz } from '../../wire/toeplitz.ts';
+import { VLAN_HLEN } from '../../wire/vlan.ts';
+import { Moderation } from '../moderation.ts';
+import { filterTakes, macHigh, macLow } from './filter.ts';
 import {
   CAUSE_LINK,
   CAUSE_RX,
@@ -20,6 +23,7 @@ import {
   CAUSE_TX,
   CTRL_ENABLE,
   CTRL_RESET,
+  CTRL_VLAN_STRIP,
   DESC_ADDRESS,
   DESC_CSUM,
   DESC_DONE,
@@ -28,25 +32,28 @@ import {
   DESC_HASH,
   DESC_LEN,
   DESC_LENGTH,
+  DESC_VLAN,
   Q_BLOCK,
   Q_CAUSE,
   Q_FIRST,
   Q_MASK,
   Q_RX_BASE,
+  Q_RX_FRAMES,
   Q_RX_HEAD,
   Q_RX_SIZE,
   Q_RX_TAIL,
+  Q_RX_USECS,
   Q_TX_BASE,
+  Q_TX_FRAMES,
   Q_TX_HEAD,
   Q_TX_SIZE,
   Q_TX_TAIL,
+  Q_TX_USECS,
   qreg,
   REG_CTRL,
   REG_MAC_HIGH,
   REG_MAC_LOW,
-  REG_RX_MODE,
   REG_STATUS,
-  RX_MODE_PROMISC,
   STATUS_LINK,
 } from './registers.ts';
 
@@ -89,6 +96,8 @@ export class RingHardware {
   readonly #sending: Uint8Array;
   readonly #toeplitz = new Toeplitz();
   readonly #flow = new Flow();
+  readonly #rxModeration: Moderation[];
+  readonly #txModeration: Moderation[];
   /** The frame that is being sent, one for each queue. */
   readonly #fifo: Uint8Array[];
   #memory: Arena | null = null;
@@ -103,9 +112,14 @@ export class RingHardware {
     this.#regs = new Uint32Array(Q_FIRST + this.queues * Q_BLOCK);
     this.#asserted = new Uint8Array(this.queues);
     this.#sending = new Uint8Array(this.queues);
+    const moderations = (cause: number): Moderation[] =>
+      Array.from({ length: this.queues }, (_, q) => new Moderation(options.after, () => this.#raise(q, cause)));
+    this.#rxModeration = moderations(CAUSE_RX);
+    this.#txModeration = moderations(CAUSE_TX);
     this.#fifo = Array.from({ length: this.queues }, () => new Uint8Array(FRAME_MAX));
     rssIndirDefault(this.indirection, this.queues);
     this.#regs[REG_STATUS] = STATUS_LINK;
+    this.#writeMac();
   }
 
   /** The bus: whose memory it reads and writes, and where its interrupts go. */
@@ -131,10 +145,30 @@ export class RingHardware {
     }
     const q = Math.floor((register - Q_FIRST) / Q_BLOCK);
     const which = (register - Q_FIRST) % Q_BLOCK;
-    if (which === Q_CAUSE) regs[register] = regs[register]! & ~value;
+    if (which === Q_CAUSE) this.#acknowledge(q, value);
     else if (which !== Q_RX_HEAD && which !== Q_TX_HEAD) regs[register] = value;
     if (which === Q_CAUSE || which === Q_MASK) this.#assert(q);
     if (which === Q_TX_TAIL) this.#transmit(q);
+    if (which >= Q_RX_USECS && which <= Q_TX_FRAMES) this.#moderate(q);
+  }
+
+  /** Of what the driver acknowledges it has seen all that has completed. */
+  #acknowledge(q: number, causes: number): void {
+    this.#regs[qreg(q, Q_CAUSE)] = this.#regs[qreg(q, Q_CAUSE)]! & ~causes;
+    if ((causes & CAUSE_RX) !== 0) this.#rxModeration[q]!.clear();
+    if ((causes & CAUSE_TX) !== 0) this.#txModeration[q]!.clear();
+  }
+
+  #moderate(q: number): void {
+    const regs = this.#regs;
+    this.#rxModeration[q]!.set(regs[qreg(q, Q_RX_USECS)]!, regs[qreg(q, Q_RX_FRAMES)]!);
+    this.#txModeration[q]!.set(regs[qreg(q, Q_TX_USECS)]!, regs[qreg(q, Q_TX_FRAMES)]!);
+  }
+
+  /** The address that is burnt in. */
+  #writeMac(): void {
+    this.#regs[REG_MAC_HIGH] = macHigh(this.mac);
+    this.#regs[REG_MAC_LOW] = macLow(this.mac);
   }
 
   /** The plug. */
@@ -155,7 +189,7 @@ export class RingHardware {
     const regs = this.#regs;
     const up = (regs[REG_CTRL]! & CTRL_ENABLE) !== 0 && (regs[REG_STATUS]! & STATUS_LINK) !== 0;
     if (!up || this.#memory === null || len < 14) return;
-    if ((regs[REG_RX_MODE]! & RX_MODE_PROMISC) === 0 && !isMulticastMac(bytes, 0) && !this.#ours(bytes)) {
+    if (!filterTakes(regs, bytes)) {
       this.counters.count('rx_filtered');
       return;
     }
@@ -174,21 +208,16 @@ export class RingHardware {
       return;
     }
     const to = view.getUint32(desc + DESC_ADDRESS, true);
-    for (let i = 0; i < len; i++) memory[to + i] = bytes[i]!;
-    view.setUint32(desc + DESC_LENGTH, len, true);
+    const strips = (regs[REG_CTRL]! & CTRL_VLAN_STRIP) !== 0 && len >= ETH_HLEN + VLAN_HLEN && isTagged(bytes);
+    const tag = strips ? VLAN_HLEN : 0;
+    for (let i = 0; i < ADDRESSES_LEN; i++) memory[to + i] = bytes[i]!;
+    for (let i = ADDRESSES_LEN; i < len - tag; i++) memory[to + i] = bytes[i + tag]!;
+    view.setUint32(desc + DESC_LENGTH, len - tag, true);
     view.setUint32(desc + DESC_HASH, hash, true);
-    view.setUint32(desc + DESC_FLAGS, DESC_DONE, true);
+    view.setUint32(desc + DESC_FLAGS, strips ? vlanFlags((bytes[14]! << 8) | bytes[15]!) | DESC_DONE : DESC_DONE, true);
     regs[qreg(q, Q_RX_HEAD)] = (head + 1) % regs[qreg(q, Q_RX_SIZE)]!;
     this.counters.count('rx_frames');
-    this.#raise(q, CAUSE_RX);
-  }
-
-  #ours(bytes: Uint8Array): boolean {
-    const high = this.#regs[REG_MAC_HIGH]!;
-    const low = this.#regs[REG_MAC_LOW]!;
-    if (high === 0 && low === 0) return macEquals(bytes, 0, this.mac);
-    const first = ((bytes[0]! << 24) | (bytes[1]! << 16) | (bytes[2]! << 8) | bytes[3]!) >>> 0;
-    return first === high && ((bytes[4]! << 24) | (bytes[5]! << 16)) >>> 0 === low;
+    this.#rxModeration[q]!.completed();
   }
 
   /** Receive-side scaling: 0 for what has no flow, so that it stays in order on queue 0. */
@@ -212,6 +241,7 @@ export class RingHardware {
     let len = 0;
     let used = 0;
     let sums = 0;
+    let tci = -1;
     for (let at = regs[qreg(q, Q_TX_HEAD)]!; at !== tail; at = (at + 1) % size) {
       const desc = regs[qreg(q, Q_TX_BASE)]! + at * DESC_LEN;
       const from = view.getUint32(desc + DESC_ADDRESS, true);
@@ -219,10 +249,12 @@ export class RingHardware {
       for (let i = 0; i < part; i++) fifo[len + i] = bytes[from + i]!;
       const flags = view.getUint32(desc + DESC_FLAGS, true);
       if ((flags & DESC_CSUM) !== 0) sums = view.getUint32(desc + DESC_HASH, true);
+      if ((flags & DESC_VLAN) !== 0) tci = flags >>> 16;
       len += part;
       used++;
       if ((flags & DESC_EOP) === 0) continue;
       if (sums !== 0) fillSum(fifo, sums >>> 16, sums & 0xffff, len);
+      if (tci >= 0) len = insertTag(fifo, len, tci);
       this.#sending[q] = 1;
       const life = this.#life;
       this.#options.after(this.#options.serialisationNs(len), () => {
@@ -239,7 +271,7 @@ export class RingHardware {
     regs[qreg(q, Q_TX_HEAD)] = (regs[qreg(q, Q_TX_HEAD)]! + used) % regs[qreg(q, Q_TX_SIZE)]!;
     this.counters.count('tx_frames');
     this.counters.count('tx_descriptors', used);
-    this.#raise(q, CAUSE_TX);
+    this.#txModeration[q]!.completed();
     this.#transmit(q);
   }
 
@@ -266,7 +298,34 @@ export class RingHardware {
     this.#regs[REG_STATUS] = status;
     this.#asserted.fill(0);
     this.#sending.fill(0);
+    this.#writeMac();
+    for (let q = 0; q < this.queues; q++) {
+      this.#rxModeration[q]!.clear();
+      this.#txModeration[q]!.clear();
+      this.#moderate(q);
+    }
   }
+}
+
+const ADDRESSES_LEN = 12;
+
+function isTagged(bytes: Uint8Array): boolean {
+  return ((bytes[12]! << 8) | bytes[13]!) === ETH_P_8021Q;
+}
+
+function vlanFlags(tci: number): number {
+  return ((tci << 16) | DESC_VLAN) >>> 0;
+}
+
+/** The tag that the driver has left to the card; the frame's new length. */
+function insertTag(fifo: Uint8Array, len: number, tci: number): number {
+  if (len < ETH_HLEN || len + VLAN_HLEN > FRAME_MAX) return len;
+  fifo.copyWithin(ADDRESSES_LEN + VLAN_HLEN, ADDRESSES_LEN, len);
+  fifo[12] = ETH_P_8021Q >>> 8;
+  fifo[13] = ETH_P_8021Q & 0xff;
+  fifo[14] = tci >>> 8;
+  fifo[15] = tci & 0xff;
+  return len + VLAN_HLEN;
 }
 
 /** The checksum that the driver has left to the card; the field holds the sum of the pseudo-header. */

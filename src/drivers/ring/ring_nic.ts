@@ -12,24 +12,23 @@
  * finds too few. A poll with budget 0 (netpoll) does the transmit half. A card that is stuck is reset (txTimeout).
  */
 import { Errno, NETDEV_TX_BUSY, NETDEV_TX_OK, SetupError } from '../../base/status.ts';
+import { ethHwAddrSet } from '../../device/dev_addr.ts';
 import { allocEtherdev, ethTypeTrans } from '../../device/eth.ts';
-import { NETIF_F_HW_CSUM, NETIF_F_RXHASH, NETIF_F_SG } from '../../device/features.ts';
-import { napiConsumeSkb } from '../../device/kfree_skb.ts';
 import {
-  napiCompleteDone,
-  napiDisable,
-  napiEnable,
-  napiScheduleOwned,
-  napiSchedulePrep,
-  netifNapiAdd,
-} from '../../device/napi_struct.ts';
+  NETIF_F_HW_CSUM,
+  NETIF_F_HW_VLAN_CTAG_RX,
+  NETIF_F_HW_VLAN_CTAG_TX,
+  NETIF_F_RXHASH,
+  NETIF_F_SG,
+} from '../../device/features.ts';
+import { napiConsumeSkb } from '../../device/kfree_skb.ts';
+import { napiCompleteDone, napiScheduleOwned, napiSchedulePrep, netifNapiAdd } from '../../device/napi_struct.ts';
 import type { Net } from '../../device/net.ts';
 import {
   type DeviceOps,
-  IFF_PROMISC,
   type NetDevice,
   netifCarrierOff,
-  netifCarrierOn,
+  netifRunning,
   STAT_MULTICAST,
   STAT_RX_BYTES,
   STAT_RX_DROPPED,
@@ -42,65 +41,62 @@ import {
 } from '../../device/net_device.ts';
 import {
   type NetdevQueue,
-  netdevTxResetQueue,
   netdevTxSentQueue,
   netifTxqCompletedWake,
   netifTxqMaybeStop,
-  netifTxStartAllQueues,
   netifTxStopAllQueues,
   netifTxWakeAllQueues,
 } from '../../device/netdev_queue.ts';
+import { netifSetRealNumQueues } from '../../device/real_num_queues.ts';
 import { registerNetdevice } from '../../device/register.ts';
 import { CHECKSUM_PARTIAL } from '../../skb/checksum_state.ts';
 import { DropReason } from '../../skb/drop_reason.ts';
-import { skbLinearize } from '../../skb/frags.ts';
 import { NET_SKB_PAD } from '../../skb/pool.ts';
+import { pskbPullTail } from '../../skb/pull_tail.ts';
 import { MAX_SKB_FRAGS } from '../../skb/shared_info.ts';
 import { PACKET_MULTICAST, type SkBuff, skbHeadlen, skbPut, skbReserve } from '../../skb/sk_buff.ts';
-import { ETH_HLEN } from '../../wire/eth.ts';
+import { ETH_HLEN, isValidMac } from '../../wire/eth.ts';
+import { macHigh, macLow } from './filter.ts';
 import type { RingHardware } from './hardware.ts';
 import {
   CAUSE_ALL,
   CAUSE_LINK,
-  CTRL_ENABLE,
-  CTRL_RESET,
+  CAUSE_RX,
+  CAUSE_RX_MISSED,
+  CAUSE_TX,
   DESC_CSUM,
   DESC_EOP,
+  DESC_FLAGS,
   DESC_HASH,
   DESC_LEN,
   DESC_LENGTH,
+  DESC_VLAN,
   Q_CAUSE,
   Q_MASK,
   Q_RX_HEAD,
   Q_TX_HEAD,
   qreg,
-  REG_CTRL,
   REG_MAC_HIGH,
   REG_MAC_LOW,
-  REG_RX_MODE,
-  REG_STATUS,
-  RX_MODE_PROMISC,
-  STATUS_LINK,
 } from './registers.ts';
+import { RingCoalesce } from './ring_coalesce.ts';
+import {
+  RingNic,
+  ringDown,
+  ringEnable,
+  ringLink,
+  ringRxMode,
+  ringStart,
+  ringStop,
+  ringUnmask,
+  ringUp,
+} from './ring_control.ts';
 import { ringEthtoolOps } from './ring_ethtool.ts';
 import { RingQueue } from './ring_queue.ts';
 
-/** Descriptors of a ring: as many as lie in one slot of 2048 bytes. */
-const RING_SIZE = 128;
 const TX_STOP = MAX_SKB_FRAGS + 1;
 const TX_WAKE = 2 * MAX_SKB_FRAGS;
-
-/** The driver's `priv`. */
-class RingNic {
-  readonly hw: RingHardware;
-  readonly queues: RingQueue[] = [];
-  /** Resets that a stuck transmitter made necessary. */
-  resets = 0;
-
-  constructor(hw: RingHardware) {
-    this.hw = hw;
-  }
-}
+const RING_FEATURES = NETIF_F_SG | NETIF_F_HW_CSUM | NETIF_F_RXHASH | NETIF_F_HW_VLAN_CTAG_TX | NETIF_F_HW_VLAN_CTAG_RX;
 
 export interface RingNicOptions {
   /** `eth%d` if absent. */
@@ -113,14 +109,22 @@ export interface RingNicOptions {
 export function createRingNic(net: Net, hw: RingHardware, options: RingNicOptions = {}): NetDevice {
   const { machine } = net;
   const name = options.name ?? 'eth%d';
-  const nic = new RingNic(hw);
+  const nic = new RingNic(hw, new RingCoalesce(machine, hw));
   const dev = allocEtherdev(net, { name, ops: RING_OPS, priv: nic, txQueues: hw.queues });
-  const size = Math.min(options.ring ?? RING_SIZE, Math.floor(machine.arena.slotSize / DESC_LEN));
-  dev.ethtoolOps = ringEthtoolOps(hw, size);
+  // As many descriptors as lie in one slot: 128 in 2048 bytes.
+  const sizeMax = Math.floor(machine.arena.slotSize / DESC_LEN);
+  const size = Math.min(options.ring ?? sizeMax, sizeMax);
+  dev.ethtoolOps = ringEthtoolOps(nic, sizeMax);
   dev.devAddr.set(hw.mac);
-  dev.features |= NETIF_F_SG | NETIF_F_HW_CSUM | NETIF_F_RXHASH;
+  dev.hwFeatures = RING_FEATURES;
+  dev.features = RING_FEATURES;
+  dev.vlanFeatures = NETIF_F_SG | NETIF_F_HW_CSUM;
+  dev.unicastFilter = true;
+  netifSetRealNumQueues(dev, hw.queues, hw.queues);
   for (let index = 0; index < hw.queues; index++) {
-    const queue = new RingQueue(dev, index, size);
+    const queue = new RingQueue(dev, index, sizeMax);
+    queue.rxSize = size;
+    queue.txSize = size;
     const cpu = machine.cpus[index % machine.cpus.length]!;
     queue.napi = netifNapiAdd(dev, (_napi, budget) => ringPoll(nic, queue, budget));
     queue.line = machine.requestIrq(`${name}-TxRx-${index}`, cpu, () => ringInterrupt(nic, queue));
@@ -137,19 +141,11 @@ export function createRingNic(net: Net, hw: RingHardware, options: RingNicOption
 const RING_OPS: DeviceOps = {
   open(dev) {
     const nic = dev.priv as RingNic;
-    if (!ringStart(dev, nic)) return -Errno.ENOMEM;
-    for (let i = 0; i < nic.queues.length; i++) napiEnable(nic.queues[i]!.napi!);
-    netifTxStartAllQueues(dev);
-    ringUnmask(nic);
-    return 0;
+    return ringUp(dev, nic);
   },
 
   stop(dev) {
-    const nic = dev.priv as RingNic;
-    netifTxStopAllQueues(dev);
-    for (let i = 0; i < nic.queues.length; i++) napiDisable(nic.queues[i]!.napi!);
-    ringStop(dev, nic);
-    netifCarrierOff(dev);
+    ringDown(dev, dev.priv as RingNic);
   },
 
   startXmit(skb, dev, txq) {
@@ -169,65 +165,37 @@ const RING_OPS: DeviceOps = {
   },
 
   setRxMode(dev) {
-    (dev.priv as RingNic).hw.write(REG_RX_MODE, (dev.flags & IFF_PROMISC) !== 0 ? RX_MODE_PROMISC : 0);
+    ringRxMode(dev, dev.priv as RingNic);
+  },
+
+  /** Another address is the card's at once. */
+  setMacAddress(dev, mac) {
+    if (!isValidMac(mac)) return -Errno.EADDRNOTAVAIL;
+    ethHwAddrSet(dev, mac);
+    const { hw } = dev.priv as RingNic;
+    hw.write(REG_MAC_HIGH, macHigh(mac));
+    hw.write(REG_MAC_LOW, macLow(mac));
+    return 0;
+  },
+
+  /** Taking VLAN tags out is a bit of the card's; all else is done for each frame. */
+  setFeatures(dev, features) {
+    const changed = (dev.features ^ features) & NETIF_F_HW_VLAN_CTAG_RX;
+    dev.features = features;
+    if (changed !== 0 && netifRunning(dev)) ringEnable(dev, dev.priv as RingNic);
+    return 0;
   },
 
   /** The interrupt handler of every queue, with interrupts off. */
   pollController(dev) {
     const nic = dev.priv as RingNic;
-    for (let i = 0; i < nic.queues.length; i++) ringInterrupt(nic, nic.queues[i]!);
+    for (let i = 0; i < nic.active; i++) ringInterrupt(nic, nic.queues[i]!);
   },
 
   link(dev) {
     return ringLink(dev, dev.priv as RingNic);
   },
 };
-
-/** Memory, addresses, rings; the card runs, its interrupts are masked. False: no memory. */
-function ringStart(dev: NetDevice, nic: RingNic): boolean {
-  const { hw } = nic;
-  const { arena } = dev.net.machine;
-  const mac = dev.devAddr;
-  hw.write(REG_CTRL, CTRL_RESET);
-  hw.write(REG_MAC_HIGH, ((mac[0]! << 24) | (mac[1]! << 16) | (mac[2]! << 8) | mac[3]!) >>> 0);
-  hw.write(REG_MAC_LOW, ((mac[4]! << 24) | (mac[5]! << 16)) >>> 0);
-  hw.write(REG_RX_MODE, (dev.flags & IFF_PROMISC) !== 0 ? RX_MODE_PROMISC : 0);
-  for (let i = 0; i < nic.queues.length; i++) {
-    if (nic.queues[i]!.setUp(hw, arena)) continue;
-    for (let done = 0; done < i; done++) nic.queues[done]!.tearDown(arena);
-    return false;
-  }
-  hw.write(REG_CTRL, CTRL_ENABLE);
-  ringLink(dev, nic);
-  return true;
-}
-
-/** The card stands still; all memory is given back, frames that were not sent are dropped. */
-function ringStop(dev: NetDevice, nic: RingNic): void {
-  const { skbs, arena } = dev.net.machine;
-  nic.hw.write(REG_CTRL, CTRL_RESET);
-  for (let i = 0; i < nic.queues.length; i++) {
-    const queue = nic.queues[i]!;
-    for (let at = 0; at < queue.size; at++) {
-      const id = queue.txSkb[at]!;
-      queue.txSkb[at] = -1;
-      if (id >= 0) skbs.kfree(skbs.byId(id), DropReason.QUEUE_PURGE);
-    }
-    netdevTxResetQueue(dev.txQueues[i]!);
-    queue.tearDown(arena);
-  }
-}
-
-function ringUnmask(nic: RingNic): void {
-  for (let i = 0; i < nic.queues.length; i++) nic.hw.write(qreg(i, Q_MASK), CAUSE_ALL);
-}
-
-function ringLink(dev: NetDevice, nic: RingNic): boolean {
-  const up = (nic.hw.read(REG_STATUS) & STATUS_LINK) !== 0;
-  if (up) netifCarrierOn(dev);
-  else netifCarrierOff(dev);
-  return up;
-}
 
 /** Acknowledge, mask, schedule: nothing else happens in an interrupt. */
 function ringInterrupt(nic: RingNic, queue: RingQueue): void {
@@ -243,10 +211,16 @@ function ringInterrupt(nic: RingNic, queue: RingQueue): void {
 
 /** Bound: `budget` frames received, a ring's worth of frames freed. */
 function ringPoll(nic: RingNic, queue: RingQueue, budget: number): number {
+  const { hw } = nic;
+  // What completes from here on interrupts again; what has completed is looked at now.
+  hw.write(qreg(queue.index, Q_CAUSE), budget === 0 ? CAUSE_TX : CAUSE_RX | CAUSE_TX | CAUSE_RX_MISSED);
   ringTx(nic, queue, budget);
   if (budget === 0) return 0;
   const work = ringRx(nic, queue, budget);
-  if (work < budget && napiCompleteDone(queue.napi!, work)) nic.hw.write(qreg(queue.index, Q_MASK), CAUSE_ALL);
+  if (work < budget && napiCompleteDone(queue.napi!, work)) {
+    nic.coalesce.sample(queue);
+    hw.write(qreg(queue.index, Q_MASK), CAUSE_ALL);
+  }
   return work;
 }
 
@@ -260,14 +234,17 @@ function ringTx(nic: RingNic, queue: RingQueue, budget: number): void {
   while (queue.txDirty !== head) {
     const id = queue.txSkb[queue.txDirty]!;
     queue.txSkb[queue.txDirty] = -1;
-    queue.txDirty = queue.next(queue.txDirty);
+    queue.txDirty = queue.nextTx(queue.txDirty);
     if (id < 0) continue;
     const skb = skbs.byId(id);
     packets++;
     bytes += skb.len;
     napiConsumeSkb(net, skb, budget);
   }
-  if (packets > 0) netifTxqCompletedWake(queue.dev.txQueues[queue.index]!, packets, bytes, queue.free(), TX_WAKE);
+  if (packets === 0) return;
+  queue.txPackets += packets;
+  queue.txBytes += bytes;
+  netifTxqCompletedWake(queue.dev.txQueues[queue.index]!, packets, bytes, queue.free(), TX_WAKE);
 }
 
 /** Hands up what the card has filled, and gives it new buffers. */
@@ -282,7 +259,7 @@ function ringRx(nic: RingNic, queue: RingQueue, budget: number): number {
     const len = arena.view.getUint32(desc + DESC_LENGTH, true);
     const buf = queue.rxBuf[at]!;
     const start = arena.start(buf);
-    queue.rxNext = queue.next(at);
+    queue.rxNext = queue.nextRx(at);
     work++;
     // Without a new buffer, or an sk_buff, the frame is lost and its buffer stays: the ring never runs dry.
     const fresh = len < ETH_HLEN ? -1 : arena.alloc();
@@ -295,12 +272,16 @@ function ringRx(nic: RingNic, queue: RingQueue, budget: number): number {
     queue.rxBuf[at] = fresh;
     skbReserve(skb, NET_SKB_PAD);
     skbPut(skb, len);
-    skb.hash = arena.view.getUint32(desc + DESC_HASH, true);
+    if ((dev.features & NETIF_F_RXHASH) !== 0) skb.hash = arena.view.getUint32(desc + DESC_HASH, true);
+    const flags = arena.view.getUint32(desc + DESC_FLAGS, true);
+    if ((flags & DESC_VLAN) !== 0) skb.vlanTci = flags >>> 16;
     skb.queueMapping = queue.index + 1;
     skb.napiId = napi!.id;
     skb.protocol = ethTypeTrans(skb, dev);
     dev.stats.add(STAT_RX_PACKETS);
     dev.stats.add(STAT_RX_BYTES, len);
+    queue.rxPackets++;
+    queue.rxBytes += len;
     if (skb.pktType === PACKET_MULTICAST) dev.stats.add(STAT_MULTICAST);
     napi!.receive(skb);
   }
@@ -313,13 +294,13 @@ function ringStartXmit(skb: SkBuff, dev: NetDevice, txq: NetdevQueue): number {
   const nic = dev.priv as RingNic;
   const queue = nic.queues[txq.index]!;
   const { info, arena } = skb.pool;
-  const s = skb.shinfo;
-  if (info.fragList(s) !== null && !skbLinearize(skb)) {
+  if (info.fragList(skb.shinfo) !== null && !pskbPullTail(skb, skb.dataLen)) {
     // The card has no way to say that a frame goes on in another frame.
     dev.stats.add(STAT_TX_DROPPED);
     skb.pool.kfree(skb, DropReason.TX_ERROR);
     return NETDEV_TX_OK;
   }
+  const s = skb.shinfo;
   const frags = info.nrFrags[s]!;
   if (queue.free() < frags + 1) {
     netifTxqMaybeStop(txq, queue.txFree, frags + 1, TX_WAKE);
@@ -328,7 +309,8 @@ function ringStartXmit(skb: SkBuff, dev: NetDevice, txq: NetdevQueue): number {
   let last = queue.txNext;
   const partial = skb.ipSummed === CHECKSUM_PARTIAL;
   const sums = partial ? ((skb.csumStart - skb.data) << 16) | skb.csumOffset : 0;
-  const flags = (frags === 0 ? DESC_EOP : 0) | (partial ? DESC_CSUM : 0);
+  const tag = skb.vlanTci < 0 ? 0 : (skb.vlanTci << 16) | DESC_VLAN;
+  const flags = (frags === 0 ? DESC_EOP : 0) | (partial ? DESC_CSUM : 0) | tag;
   queue.put(arena, skb.data, skbHeadlen(skb), flags, sums);
   for (let i = 0; i < frags; i++) {
     const at = s * MAX_SKB_FRAGS + i;

@@ -32,7 +32,9 @@ import {
 
 export class RingQueue {
   readonly index: number;
-  readonly size: number;
+  /** Descriptors of each ring; changed only while it is torn down. */
+  rxSize: number;
+  txSize: number;
   readonly dev: NetDevice;
   napi: NapiStruct | null = null;
   line: IrqLine | null = null;
@@ -45,6 +47,11 @@ export class RingQueue {
   rxTail = 0;
   txNext = 0;
   txDirty = 0;
+  /** Frames and bytes that went each way. */
+  rxPackets = 0;
+  rxBytes = 0;
+  txPackets = 0;
+  txBytes = 0;
   /** Arena buffer behind each receive descriptor, -1: none. */
   readonly rxBuf: Int32Array;
   /** Pool id of the frame that ends at this transmit descriptor, -1: none. */
@@ -53,23 +60,28 @@ export class RingQueue {
   readonly txFree: () => number;
 
   /** Set-up. */
-  constructor(dev: NetDevice, index: number, size: number) {
+  constructor(dev: NetDevice, index: number, sizeMax: number) {
     this.dev = dev;
     this.index = index;
-    this.size = size;
-    this.rxBuf = new Int32Array(size).fill(-1);
-    this.txSkb = new Int32Array(size).fill(-1);
+    this.rxSize = sizeMax;
+    this.txSize = sizeMax;
+    this.rxBuf = new Int32Array(sizeMax).fill(-1);
+    this.txSkb = new Int32Array(sizeMax).fill(-1);
     this.txFree = () => this.free();
   }
 
   /** Transmit descriptors that may be filled. */
   free(): number {
     const used = this.txNext - this.txDirty;
-    return this.size - 1 - (used < 0 ? used + this.size : used);
+    return this.txSize - 1 - (used < 0 ? used + this.txSize : used);
   }
 
-  next(at: number): number {
-    return at + 1 === this.size ? 0 : at + 1;
+  nextRx(at: number): number {
+    return at + 1 === this.rxSize ? 0 : at + 1;
+  }
+
+  nextTx(at: number): number {
+    return at + 1 === this.txSize ? 0 : at + 1;
   }
 
   /** Takes the memory, fills the receive ring, tells the card. False: no memory, nothing is held. */
@@ -87,11 +99,11 @@ export class RingQueue {
     this.txNext = 0;
     this.txDirty = 0;
     hw.write(qreg(this.index, Q_RX_BASE), this.rxBase);
-    hw.write(qreg(this.index, Q_RX_SIZE), this.size);
+    hw.write(qreg(this.index, Q_RX_SIZE), this.rxSize);
     hw.write(qreg(this.index, Q_TX_BASE), this.txBase);
-    hw.write(qreg(this.index, Q_TX_SIZE), this.size);
+    hw.write(qreg(this.index, Q_TX_SIZE), this.txSize);
     // One buffer for each descriptor, also for the one that the card does not own: an exchange never lacks one.
-    for (let i = 0; i < this.size; i++) {
+    for (let i = 0; i < this.rxSize; i++) {
       this.rxBuf[i] = arena.alloc();
       if (this.rxBuf[i]! >= 0) continue;
       this.tearDown(arena);
@@ -103,7 +115,7 @@ export class RingQueue {
 
   /** Gives all memory back; the card must have been reset. Frames in the transmit ring are the driver's to free before. */
   tearDown(arena: Arena): void {
-    for (let i = 0; i < this.size; i++) {
+    for (let i = 0; i < this.rxBuf.length; i++) {
       if (this.rxBuf[i]! >= 0) arena.release(this.rxBuf[i]!);
       this.rxBuf[i] = -1;
     }
@@ -117,7 +129,7 @@ export class RingQueue {
   refill(hw: RingHardware, arena: Arena): void {
     const { view } = arena;
     let at = this.rxTail;
-    for (let following = this.next(at); following !== this.rxNext; following = this.next(at)) {
+    for (let following = this.nextRx(at); following !== this.rxNext; following = this.nextRx(at)) {
       const desc = this.rxBase + at * DESC_LEN;
       view.setUint32(desc + DESC_ADDRESS, arena.start(this.rxBuf[at]!) + NET_SKB_PAD, true);
       view.setUint32(desc + DESC_LENGTH, arena.slotSize - NET_SKB_PAD, true);
@@ -136,7 +148,7 @@ export class RingQueue {
     arena.view.setUint32(desc + DESC_LENGTH, len, true);
     arena.view.setUint32(desc + DESC_FLAGS, flags, true);
     arena.view.setUint32(desc + DESC_HASH, sums, true);
-    this.txNext = this.next(this.txNext);
+    this.txNext = this.nextTx(this.txNext);
   }
 
   /** What was put is the card's. */
