@@ -10,18 +10,22 @@
  * slaves as they are; who changes them does so in process context. Answers to __bond_start_xmit.
  */
 import type { SkBuff } from '../../skb/sk_buff.ts';
+import { bondAlbXmit } from './alb_xmit.ts';
 import {
   BOND_LINK_UP,
   BOND_MODE_8023AD,
   BOND_MODE_ACTIVEBACKUP,
+  BOND_MODE_ALB,
   BOND_MODE_BROADCAST,
   BOND_MODE_ROUNDROBIN,
+  BOND_MODE_TLB,
   BOND_MODE_XOR,
   type Bonding,
   bondSlaveIsUp,
   type Slave,
 } from './bond.ts';
 import { bondDevQueueXmit, bondTxDrop } from './dev_queue_xmit.ts';
+import { bondTlbXmit } from './tlb.ts';
 import { bondXmitBroadcast } from './xmit_broadcast.ts';
 import { bond3adXorXmit, bondShouldBroadcastNeighbor } from './xmit_hash.ts';
 import { bondXmitRoundrobin } from './xmit_roundrobin.ts';
@@ -46,6 +50,10 @@ export function bondXmit(bond: Bonding, skb: SkBuff): number {
       return bond3adXorXmit(bond, skb);
     case BOND_MODE_BROADCAST:
       return bondXmitBroadcast(bond, skb);
+    case BOND_MODE_TLB:
+      return bondTlbXmit(bond, skb);
+    case BOND_MODE_ALB:
+      return bondAlbXmit(bond, skb);
     default:
       return bondTxDrop(bond, skb);
   }
