@@ -219,4 +219,24 @@ export { netInit, type Stack } from './stack/net_init.ts';
 export type { PacketHandler } from './stack/packet_type.ts';
 export { Rps, RpsDevFlowTable } from './stack/rps.ts';
 export { validateXmitSkb } from './stack/validate_xmit.ts';
+export {
+  BOND_MODE_8023AD,
+  BOND_MODE_ACTIVEBACKUP,
+  BOND_MODE_ALB,
+  BOND_MODE_BROADCAST,
+  BOND_MODE_ROUNDROBIN,
+  BOND_MODE_TLB,
+  BOND_MODE_XOR,
+  Bonding,
+  type BondParams,
+  bondDefaultParams,
+  bondOf,
+  Slave,
+} from './stacked/bond/bond.ts';
+export { createBond, destroyBond } from './stacked/bond/bond_dev.ts';
+export { bondEnslave } from './stacked/bond/enslave.ts';
+export { BOND_OPTIONS, type BondOptionName } from './stacked/bond/option_table.ts';
+export { bondGetOption, bondSetOption, bondSetOptions } from './stacked/bond/options.ts';
+export { type BondReportOptions, bondReport } from './stacked/bond/proc_bonding.ts';
+export { bondRelease } from './stacked/bond/release.ts';
 export { type IpAddress, parseIp, printIp } from './wire/address.ts';
