@@ -32,12 +32,20 @@ const ALWAYS = [
   ...['console=ttyS0,115200', 'net.ifnames=0', 'ignore_loglevel', 'printk.devkmsg=on', 'log_buf_len=4M', 'panic=1'],
 ].join(' ');
 
+/** One NIC of the guest and its end in the namespace. */
+export interface Tap {
+  readonly device: string;
+  readonly guestMac: string;
+}
+
 export interface GuestSpec {
   readonly kernel: GuestKernel;
   readonly space: Namespace;
   /** Lines of shell, made by the functions of initramfs.ts. */
   readonly steps: readonly string[];
   readonly modules?: readonly string[];
+  /** The guest's NICs, each on a TAP device without an address; WIRE, with its addresses, if absent. */
+  readonly taps?: readonly Tap[];
   /** Put in /files of the guest. */
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
   /** Added to the kernel's command line. */
@@ -64,6 +72,7 @@ interface Ports {
   readonly console: FilePort;
   readonly control: SocketPort;
   readonly kmsg: FilePort;
+  readonly monitor: SocketPort;
 }
 
 export class Guest {
@@ -90,12 +99,16 @@ export class Guest {
       console: new FilePort(join(folder, 'console')),
       control: await SocketPort.listen(join(folder, 'control')),
       kmsg: new FilePort(join(folder, 'kmsg')),
+      monitor: await SocketPort.listen(join(folder, 'monitor')),
     };
     try {
-      await makeTap(spec.space);
+      if (spec.taps === undefined) await makeWire(spec.space);
+      else for (const tap of spec.taps) await makeTap(spec.space, tap.device);
       const modules = spec.modules ?? NETCONSOLE_MODULES;
       const initramfs = await buildInitramfs(folder, spec.kernel, modules, spec.steps, spec.files);
-      const qemu = await spec.space.start(commandLine(spec, initramfs, [ports.console, ports.control, ports.kmsg]));
+      const qemu = await spec.space.start(
+        commandLine(spec, initramfs, [ports.console, ports.control, ports.kmsg], ports.monitor),
+      );
       return new Guest(qemu, ports, discard);
     } catch (error) {
       for (const port of Object.values(ports)) port.close();
@@ -120,6 +133,11 @@ export class Guest {
   /** Let a guest that waits in `awaitHost` go on. */
   tell(line: string): void {
     this.#ports.control.write(`${line}\n`);
+  }
+
+  /** Has qemu pull the cable of NIC `index`, or plug it in again: the guest sees that, the TAP device does not. */
+  setLink(index: number, up: boolean): void {
+    this.#ports.monitor.write(`set_link net${index} ${up ? 'on' : 'off'}\n`);
   }
 
   /** Wait until the machine has ended by itself and all its ports are read to the end. */
@@ -154,14 +172,19 @@ export async function bootGuest(spec: GuestSpec): Promise<Guest> {
   return await Guest.boot(spec);
 }
 
-async function makeTap(space: Namespace): Promise<void> {
-  await space.ip('tuntap', 'add', 'dev', WIRE.device, 'mode', 'tap');
+async function makeTap(space: Namespace, device: string): Promise<void> {
+  await space.ip('tuntap', 'add', 'dev', device, 'mode', 'tap');
+  await space.ip('link', 'set', device, 'up');
+}
+
+async function makeWire(space: Namespace): Promise<void> {
+  await makeTap(space, WIRE.device);
   await space.ip('link', 'set', WIRE.device, 'address', WIRE.hostMac, 'up');
   await space.ip('addr', 'add', `${WIRE.hostAddress}/24`, 'dev', WIRE.device);
   await space.neighbour(WIRE.device, WIRE.guestAddress, WIRE.guestMac);
 }
 
-function commandLine(spec: GuestSpec, initramfs: string, ports: readonly Port[]): string[] {
+function commandLine(spec: GuestSpec, initramfs: string, ports: readonly Port[], monitor: Port): string[] {
   const serial = ports.flatMap((port, index) => [
     ...['-chardev', `${port.backend},id=serial${index},path=${port.path}`],
     ...['-serial', `chardev:serial${index}`],
@@ -169,13 +192,19 @@ function commandLine(spec: GuestSpec, initramfs: string, ports: readonly Port[])
   const dump = spec.pcap === undefined ? [] : ['-object', `filter-dump,id=dump0,netdev=net0,file=${spec.pcap}`];
   // With virtio's own header on the TAP device, qemu writes it into the pcap file in front of each frame.
   const bare = spec.pcap === undefined ? '' : ',vnet_hdr=off';
+  const taps: readonly Tap[] = spec.taps ?? [WIRE];
+  // Without a speed of its own a virtual NIC says that it has none, and LACP wants one.
+  const nics = taps.flatMap(({ device, guestMac }, index) => [
+    ...['-netdev', `tap,id=net${index},ifname=${device},script=no,downscript=no${bare}`],
+    ...['-device', `virtio-net-pci,netdev=net${index},mac=${guestMac},speed=1000,duplex=full,romfile=`],
+  ]);
   return [
     ...['qemu-system-x86_64', '-accel', 'tcg', '-cpu', 'max', '-m', String(spec.memoryMb ?? 512)],
     ...['-smp', String(spec.cpus ?? 1), '-nodefaults', '-display', 'none', '-no-reboot'],
     ...['-kernel', spec.kernel.image, '-initrd', initramfs, '-append', `${ALWAYS} ${spec.commandLine ?? ''}`.trim()],
-    ...['-netdev', `tap,id=net0,ifname=${WIRE.device},script=no,downscript=no${bare}`],
-    ...['-device', `virtio-net-pci,netdev=net0,mac=${WIRE.guestMac},romfile=`],
+    ...nics,
     ...dump,
+    ...['-chardev', `socket,id=monitor0,path=${monitor.path}`, '-mon', 'chardev=monitor0,mode=readline'],
     ...serial,
   ];
 }
