@@ -1,5 +1,6 @@
 /** A bond put together by hand, over devices that note what they are given: what a mode does with frames, without its monitors. */
 import { NETDEV_TX_OK } from '../../base/status.ts';
+import { ethMacAddr } from '../../device/dev_addr.ts';
 import { testDevice } from '../../device/device.fixture.ts';
 import type { NetDevice } from '../../device/net_device.ts';
 import { createSimMachine, type SimMachine } from '../../sim/sim_machine.ts';
@@ -37,6 +38,7 @@ export function xmitRig(slaves: number, params: Partial<BondParams> = {}): XmitR
   const sent: Sent[] = [];
   const recorder = (i: number): NetDevice =>
     testDevice(net, {
+      setMacAddress: ethMacAddr,
       startXmit: (skb) => {
         const { bytes } = skb.arena;
         sent.push({ slave: i, bytes: Buffer.from(bytes.subarray(skb.data, skb.tail)) });
@@ -50,6 +52,7 @@ export function xmitRig(slaves: number, params: Partial<BondParams> = {}): XmitR
   for (let i = 0; i < slaves; i++) {
     const slave = new Slave(bond, recorder(i));
     slave.dev.devAddr.set(slaveMac(i));
+    slave.dev.liveAddrChange = true;
     slave.permHwaddr.set(slaveMac(i));
     slave.link = BOND_LINK_UP;
     bond.slaves.push(slave);
