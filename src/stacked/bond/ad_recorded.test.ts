@@ -7,8 +7,9 @@ import { goldenJson } from '../../../test/golden/vectors.ts';
 import { World } from '../../sim/world.ts';
 import { fromHex, hex } from '../../wire/headers.fixture.ts';
 import { ad3InitiateAggSelection, ad3StateMachineHandler } from './ad_3ad.ts';
+import { ad3GetActiveAggInfo } from './ad_carrier.ts';
 import { AdRig } from './ad_rig.fixture.ts';
-import { AD_LACP_FAST, BOND_LINK_UP } from './bond.ts';
+import { AD_LACP_FAST, BOND_LINK_UP, DUPLEX_UNKNOWN, SPEED_UNKNOWN } from './bond.ts';
 
 /** 100 ms of a kernel with 250 jiffies a second, and the jiffy that a timer waits more. */
 const KERNEL_TICK_US = 104_000;
@@ -74,4 +75,24 @@ describe('a recorded negotiation is the same, byte for byte and tick for tick, w
       expect(Math.max(...apart.slice(1))).toBeLessThan(KERNEL_TICK_US);
     }
   });
+});
+
+it('a bond whose speeds nobody knows is silent, and carries traffic on its first link, as that of Linux', () => {
+  const world = new World({ seed: 1 });
+  const rig = new AdRig(world, { lacpRate: AD_LACP_FAST, speed: SPEED_UNKNOWN, duplex: DUPLEX_UNKNOWN });
+  rig.tick(100);
+  expect(rig.sent).toEqual([]);
+  // What /proc/net/bonding said there (802.3ad-layer34-unknown-speed): aggregators, keys, port states.
+  const ports = rig.bond.slaves.map(({ ad }) => [
+    ad!.aggregator!.id,
+    ad!.actor.key,
+    ad!.actor.state,
+    ad!.partner.state,
+  ]);
+  expect(ports).toEqual([
+    [1, 0, 79, 0],
+    [2, 0, 71, 0],
+  ]);
+  expect(ad3GetActiveAggInfo(rig.bond)).toMatchObject({ aggregatorId: 1, ports: 1, actorKey: 0, partnerKey: 1 });
+  expect(rig.bond.usableSlaves.map(({ dev }) => dev.name)).toEqual(['eth0']);
 });

@@ -52,7 +52,7 @@ import { bondNetpollJoin, slaveDisableNetpoll } from './bond_netpoll.ts';
 import { bondSetCarrier } from './carrier.ts';
 import { bondGiveAddress, bondRestoreAddress, bondSetDevAddr } from './fail_over_mac.ts';
 import { bondComputeFeatures } from './features.ts';
-import { bondCheckDevLink, bondNeedsSpeedDuplex, bondUpdateSpeedDuplex } from './link_settings.ts';
+import { bondCheckDevLink, bondUpdateSpeedDuplex } from './link_settings.ts';
 import { bondHandleFrame } from './rx_handler.ts';
 import { bondSyncRxMode } from './rx_mode.ts';
 import { bondSelectActiveSlave } from './select_active.ts';
@@ -183,7 +183,8 @@ function initialLink(slave: Slave): void {
   } else {
     slave.link = params.arpInterval === 0 || netifCarrierOk(dev) ? BOND_LINK_UP : BOND_LINK_DOWN;
   }
-  if (!bondUpdateSpeedDuplex(slave) && bondNeedsSpeedDuplex(bond)) slave.link = BOND_LINK_DOWN;
+  // A speed that nobody knows does not keep a new slave down, only one that comes back.
+  bondUpdateSpeedDuplex(slave);
   if (slave.link !== BOND_LINK_DOWN) slave.lastLinkUpNs = now;
 }
 
