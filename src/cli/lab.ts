@@ -8,6 +8,7 @@ import { SetupError } from '../base/status.ts';
 import { short, svgChart, textChart } from '../lab/chart.ts';
 import { neighbours, priorities } from '../lab/fairness.ts';
 import { LIVELOCK_RATES, type LivelockPoint, livelockPoint, WAYS } from '../lab/livelock.ts';
+import { MODERATION_RATES, MODERATIONS, moderationPoint } from '../lab/moderation.ts';
 import { addLabSeeds } from './lab_seeds.ts';
 import { die, endWithReader, note } from './terminal.ts';
 
@@ -16,6 +17,7 @@ Examples:
   $ netpoll lab livelock                    the table and the curves
   $ netpoll lab livelock --svg curve.svg    the curves in a file as well
   $ netpoll lab fairness                    a quiet card beside a flooded one; ksoftirqd against an application
+  $ netpoll lab moderation                  interrupts a frame and latency: off, fixed, adaptive (DIM)
   $ netpoll lab seeds --count 1000          a thousand random worlds with every checker on
 `;
 
@@ -31,7 +33,7 @@ interface LivelockCommandOptions {
 export function addLab(program: Command): void {
   const lab = program
     .command('lab')
-    .description('experiments on the simulated machine: livelock, fairness, seeds')
+    .description('experiments on the simulated machine: livelock, fairness, moderation, seeds')
     .addHelpText('after', EXAMPLES);
   lab
     .command('livelock')
@@ -47,6 +49,12 @@ export function addLab(program: Command): void {
     .option('--seed <n>', 'seed of the arrivals', '1')
     .option('--json', 'print one JSON object')
     .action((options: { seed: string; json?: boolean }) => guarded(() => fairnessCommand(options)));
+  lab
+    .command('moderation')
+    .description('interrupts a frame and latency by load, with interrupt moderation off, fixed and adaptive')
+    .option('--seed <n>', 'seed of the arrivals', '1')
+    .option('--json', 'print one JSON array')
+    .action((options: { seed: string; json?: boolean }) => guarded(() => moderationCommand(options)));
   addLabSeeds(lab);
 }
 
@@ -121,6 +129,25 @@ function fairnessCommand(options: { seed: string; json?: boolean }): void {
       ...[point.received, point.read, point.droppedByCard, point.droppedBySocket].map(short),
       `${(point.receiveShare * 100).toFixed(1)}%`,
       `${(point.applicationShare * 100).toFixed(1)}%`,
+    ]),
+  );
+}
+
+function moderationCommand(options: { seed: string; json?: boolean }): void {
+  const seed = integer('--seed', options.seed, 0);
+  const points = MODERATIONS.flatMap((way) => MODERATION_RATES.map((rate) => moderationPoint(way, rate, { seed })));
+  if (options.json === true) {
+    print(JSON.stringify(points, null, 2));
+    return;
+  }
+  table(
+    ['moderation', 'offered', 'delivered', 'irqs/frame', 'mean us', 'most us', 'rx-usecs', 'rx-frames'],
+    points.map((point) => [
+      point.way,
+      ...[point.offered, point.delivered].map(short),
+      point.interruptsPerFrame.toFixed(3),
+      ...[point.meanNs, point.maxNs].map((ns) => (ns / 1000).toFixed(1)),
+      ...[point.rxUsecs, point.rxFrames].map(String),
     ]),
   );
 }
