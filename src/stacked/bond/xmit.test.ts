@@ -5,12 +5,14 @@ import { resolve } from 'node:path';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { goldenJson } from '../../../test/golden/vectors.ts';
+import { bondAlbInitialize } from './alb.ts';
 import {
   BOND_MODE_8023AD,
   BOND_MODE_ACTIVEBACKUP,
   BOND_MODE_BROADCAST,
   BOND_MODE_NAMES,
   BOND_MODE_ROUNDROBIN,
+  BOND_MODE_TLB,
   BOND_MODE_XOR,
   BOND_XMIT_POLICY_LAYER34,
 } from './bond.ts';
@@ -209,13 +211,15 @@ describe.skipIf(!existsSync(corpora))(
       ['balance-rr-pps3', { mode: BOND_MODE_ROUNDROBIN, packetsPerSlave: 3 }, 3],
       ['active-backup', { mode: BOND_MODE_ACTIVEBACKUP }, 0],
       ['broadcast', { mode: BOND_MODE_BROADCAST }, 0],
+      ['balance-tlb', { mode: BOND_MODE_TLB }, 0],
     ];
     for (const kernel of ['k61', 'k72']) {
       it.each(setups)(`${kernel}: %s`, (name, params, counted) => {
         const recorded = read(kernel)[name]!;
         const rig = xmitRig(3, params);
         rig.bond.rrTxCounter[0] = counted;
-        if (name === 'active-backup') rig.bond.currActiveSlave = rig.bond.slaves[0]!;
+        if (name === 'active-backup' || name === 'balance-tlb') rig.bond.currActiveSlave = rig.bond.slaves[0]!;
+        if (name === 'balance-tlb') bondAlbInitialize(rig.bond);
         const ours = recorded.map((_, i) => {
           rig.sent.length = 0;
           bondXmit(rig.bond, rig.frame(frames.get(i === 29 || i === 31 ? 30 : i) ?? UDP));
