@@ -26,6 +26,7 @@ const TARGET_MAC = Uint8Array.of(2, 0, 0, 0, 0xff, 2);
 export interface ArpRig extends SimMachine {
   readonly world: World;
   readonly bond: Bonding;
+  readonly devices: readonly NetDevice[];
   readonly inet: Inet;
   /** Whether link i reaches the switch; the devices keep their carrier. */
   readonly wire: boolean[];
@@ -33,6 +34,8 @@ export interface ArpRig extends SimMachine {
   target: boolean;
   /** Frames that reached the switch: slave, bytes from the destination on. */
   readonly seen: { readonly slave: number; readonly bytes: Buffer }[];
+  /** A frame comes in on slave i. */
+  receive(i: number, bytes: Uint8Array): void;
   /** Runs for so many ms and gives each slave's state, and the active one: `v0 up, v1 down, active v0`. */
   run(ms: number): string;
 }
@@ -78,6 +81,9 @@ export function arpRig(count: number, params: Partial<BondParams>): ArpRig {
     });
     slave.devAddr.set([2, 0, 0, 0, 0, i]);
     slave.liveAddrChange = true;
+    slave.ethtoolOps = {
+      getLinkKsettings: () => ({ speed: 1000, duplex: 'full', autoneg: false, port: 'Twisted Pair' }),
+    };
     if (registerNetdevice(slave) < 0) throw new Error('the test device is refused');
     devices.push(slave);
     const error = bondEnslave(bond, slave);
@@ -89,7 +95,9 @@ export function arpRig(count: number, params: Partial<BondParams>): ArpRig {
   return Object.assign(rig, sim, {
     world,
     bond,
+    devices,
     inet,
+    receive,
     run(ms: number): string {
       world.runFor(ms * 1e6);
       const states = bond.slaves.map((each) => `${each.dev.name} ${each.link === BOND_LINK_UP ? 'up' : 'down'}`);
