@@ -21,6 +21,7 @@ import {
   ipv4Id,
   ipv4IsFragment,
   ipv4MoreFragments,
+  ipv4PlainHeaderOk,
   ipv4Protocol,
   ipv4Source,
   ipv4TotalLen,
@@ -43,7 +44,8 @@ export function ipv4Rcv(inet: Inet, skb: SkBuff): number {
   const hlen = ipv4HeaderLen(view, ip);
   if (ipv4Version(view, ip) !== 4 || hlen < IPV4_HLEN) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.IP_INHDR);
   if (!pskbPull(skb, hlen)) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.HDR_TRUNC);
-  if (checksum(view, ip, hlen) !== 0) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.IP_CSUM);
+  const right = hlen === IPV4_HLEN ? ipv4PlainHeaderOk(view, ip) : checksum(view, ip, hlen) === 0;
+  if (!right) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.IP_CSUM);
   const total = ipv4TotalLen(view, ip);
   if (total > skb.len) return drop(inet, skb, Snmp.IpInTruncatedPkts, DropReason.PKT_TOO_SMALL);
   if (total < hlen) return drop(inet, skb, Snmp.IpInHdrErrors, DropReason.IP_INHDR);

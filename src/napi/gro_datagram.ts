@@ -9,9 +9,8 @@
  */
 import { CHECKSUM_NONE, CHECKSUM_UNNECESSARY } from '../skb/checksum_state.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
-import { checksum } from '../wire/checksum.ts';
 import { ETH_P_IP, ETH_P_IPV6 } from '../wire/eth.ts';
-import { IPPROTO_UDP, IPV4_HLEN, ipv4TotalLen } from '../wire/ipv4.ts';
+import { IPPROTO_UDP, IPV4_HLEN, ipv4PlainHeaderOk, ipv4TotalLen } from '../wire/ipv4.ts';
 import { IPV6_HLEN, ipv6PayloadLen } from '../wire/ipv6.ts';
 import { UDP_HLEN, udpChecksum, udpChecksumOk } from '../wire/udp.ts';
 
@@ -36,9 +35,7 @@ export function groPassDatagram(skb: SkBuff): boolean {
 }
 
 function isWhole4(view: DataView, ip: number, len: number): boolean {
-  return (
-    ipv4TotalLen(view, ip) === len && (view.getUint16(ip + 6) & NOT_DF) === 0 && checksum(view, ip, IPV4_HLEN) === 0
-  );
+  return ipv4TotalLen(view, ip) === len && (view.getUint16(ip + 6) & NOT_DF) === 0 && ipv4PlainHeaderOk(view, ip);
 }
 
 function verify(skb: SkBuff, hlen: number, addressLen: number): void {

@@ -33,9 +33,8 @@ export function sum32(view: DataView, o: number, len: number): number {
 
 /** Adds the carries of a sum below 2^32 back in and complements: the value for a checksum field, 0 for data that includes a right checksum. */
 export function fold(sum: number): number {
-  let s = sum >>> 0;
-  while (s > 0xffff) s = (s & 0xffff) + (s >>> 16);
-  return ~s & 0xffff;
+  const once = (sum & 0xffff) + (sum >>> 16);
+  return ~(once + (once >>> 16)) & 0xffff;
 }
 
 /** Checksum of `len` bytes at `o` (`ip_fast_csum` for a header). */

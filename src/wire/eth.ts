@@ -59,9 +59,8 @@ export function isValidMac(mac: Uint8Array): boolean {
 
 /** Writes the 14 bytes of the header at `o`. */
 export function writeEth(view: DataView, o: number, dest: Uint8Array, source: Uint8Array, type: number): void {
-  for (let i = 0; i < ETH_ALEN; i++) {
-    view.setUint8(o + i, dest[i]!);
-    view.setUint8(o + ETH_ALEN + i, source[i]!);
-  }
+  view.setInt32(o, (dest[0]! << 24) | (dest[1]! << 16) | (dest[2]! << 8) | dest[3]!);
+  view.setInt32(o + 4, (dest[4]! << 24) | (dest[5]! << 16) | (source[0]! << 8) | source[1]!);
+  view.setInt32(o + 8, (source[2]! << 24) | (source[3]! << 16) | (source[4]! << 8) | source[5]!);
   view.setUint16(o + 12, type);
 }

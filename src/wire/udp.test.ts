@@ -8,6 +8,7 @@ import {
   ipv4Dest,
   ipv4HeaderLen,
   ipv4IsFragment,
+  ipv4PlainHeaderOk,
   ipv4Protocol,
   ipv4Source,
   ipv4TotalLen,
@@ -54,6 +55,18 @@ describe('IPv4, IPv6 and UDP headers', () => {
   ] as const)('are the golden bytes: %s', (_name, family, id, payload, golden) => {
     const { bytes, ip, udp, len } = packet(family, [6665, 6666], payload, 2, id);
     expect(hex(bytes, ip, udp - ip + len)).toBe(golden.replace(/ /g, ''));
+  });
+
+  it('finds any one bit that was changed in a plain IPv4 header', () => {
+    const bit = fc.nat(IPV4_HLEN * 8 - 1);
+    fc.assert(
+      fc.property(bit, fc.nat(0xffff), fc.uint8Array({ maxLength: 40 }), (changed, id, payload) => {
+        const { view, bytes, ip } = packet(4, [1, 2], payload, 6, id);
+        const right = ipv4PlainHeaderOk(view, ip);
+        bytes[ip + (changed >>> 3)]! ^= 1 << (changed & 7);
+        return right && !ipv4PlainHeaderOk(view, ip) && checksum(view, ip, IPV4_HLEN) !== 0;
+      }),
+    );
   });
 
   it('read back what was written, with right checksums, for any ports and payload', () => {

@@ -31,12 +31,12 @@ export function udpChecksum(view: DataView, o: number): number {
 }
 
 /**
- * Sum over pseudo-header and `len` bytes of UDP at `o`; `ip` is where the IP header starts, `addressLen` 4 or 16. Both
+ * Sum over the pseudo-header of a datagram of `len` bytes; `ip` is where the IP header starts, `addressLen` 4 or 16. Both
  * addresses lie side by side in either header: from byte 12 in IPv4, from byte 8 in IPv6.
  */
-function udpSum(view: DataView, ip: number, addressLen: number, o: number, len: number): number {
+function pseudoSum(view: DataView, ip: number, addressLen: number, len: number): number {
   const addresses = addressLen === 4 ? ipv4Sum(view, ip + 12) : sum32(view, ip + 8, 2 * addressLen);
-  return addresses + IPPROTO_UDP + len + sum32(view, o, len);
+  return addresses + IPPROTO_UDP + len;
 }
 
 /** Of the two IPv4 addresses at `o`. */
@@ -49,7 +49,7 @@ function ipv4Sum(view: DataView, o: number): number {
 /** True if the checksum is right, or absent where IPv4 allows that. `len` bytes of UDP at `o` must be there. */
 export function udpChecksumOk(view: DataView, ip: number, addressLen: number, o: number, len: number): boolean {
   if (udpChecksum(view, o) === 0) return addressLen === 4;
-  return fold(udpSum(view, ip, addressLen, o, len)) === 0;
+  return fold(pseudoSum(view, ip, addressLen, len) + sum32(view, o, len)) === 0;
 }
 
 /** Writes the 8 bytes of the header at `o`, before a payload that is there already; the IP header at `ip` has its addresses. */
@@ -63,9 +63,8 @@ export function writeUdp(
   payloadLen: number,
 ): void {
   const len = UDP_HLEN + payloadLen;
-  view.setUint16(o, sourcePort);
-  view.setUint16(o + 2, destPort);
-  view.setUint16(o + 4, len);
-  view.setUint16(o + 6, 0);
-  view.setUint16(o + 6, fold(udpSum(view, ip, addressLen, o, len)) || 0xffff);
+  const header = (sourcePort & 0xffff) + (destPort & 0xffff) + (len & 0xffff);
+  const sum = pseudoSum(view, ip, addressLen, len) + header + sum32(view, o + UDP_HLEN, payloadLen);
+  view.setInt32(o, (sourcePort << 16) | (destPort & 0xffff));
+  view.setInt32(o + 4, (len << 16) | (fold(sum) || 0xffff));
 }
