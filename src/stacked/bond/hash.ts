@@ -60,5 +60,5 @@ function vlanSrcmacHash(skb: SkBuff, view: DataView, mac: number, end: number): 
   if (mac + ETH_HLEN > end) return 0;
   const vendor = (view.getUint8(mac + 6) << 16) | view.getUint16(mac + 7);
   const device = (view.getUint8(mac + 9) << 16) | view.getUint16(mac + 10);
-  return Math.max(skb.vlanTci, 0) ^ vendor ^ device;
+  return (skb.vlanTci >= 0 ? skb.vlanTci & 0xffff : 0) ^ vendor ^ device;
 }

@@ -8,10 +8,10 @@
 import { NET_ADDR_STOLEN } from '../../device/net_device.ts';
 import { DropReason } from '../../skb/drop_reason.ts';
 import { skbPut } from '../../skb/sk_buff.ts';
+import { vlanInsertTag } from '../../skb/vlan_tag.ts';
 import { devQueueXmit } from '../../stack/dev_queue_xmit.ts';
 import { ETH_HLEN, ETH_ZLEN, writeEth } from '../../wire/eth.ts';
 import { type VlanDev, vlanDevPriv } from '../vlan_dev.ts';
-import { vlanInsertTag } from '../vlan_tag.ts';
 import type { Slave } from './bond.ts';
 
 /** The configuration test protocol of Ethernet II: ignored by everybody. */

@@ -8,10 +8,10 @@
  */
 import { devSetPromiscuity } from '../../device/change.ts';
 import { DropReason } from '../../skb/drop_reason.ts';
+import { vlanInsertTag } from '../../skb/vlan_tag.ts';
 import { devQueueXmit } from '../../stack/dev_queue_xmit.ts';
 import { ARPOP_REPLY } from '../../wire/arp.ts';
 import { ETH_P_8021Q, isValidMac, macEquals } from '../../wire/eth.ts';
-import { vlanInsertTag } from '../vlan_tag.ts';
 import { ALB_TICKS_A_SECOND, type AlbBondInfo, type RlbClient } from './alb_info.ts';
 import { arpCreate } from './arp_frame.ts';
 import type { Bonding, Slave } from './bond.ts';
