@@ -22,7 +22,7 @@ import type { HostExecutive, Watch } from '../executive.ts';
 import {
   ARPHRD_ETHER,
   ARPHRD_LOOPBACK,
-  IFF_RUNNING,
+  CarrierProbe,
   IFF_UP,
   ifreq,
   interfaceFacts,
@@ -90,6 +90,7 @@ export class PacketPort implements Port {
   readonly #executive: HostExecutive;
   readonly #index: number;
   readonly #request: Buffer;
+  readonly #carrier: CarrierProbe;
   readonly #options: PacketPortOptions;
   readonly #counters = new Counters(COUNTERS);
   #open: OpenState | undefined;
@@ -118,6 +119,7 @@ export class PacketPort implements Port {
     }
     this.#index = facts.index;
     this.#request = ifreq(name);
+    this.#carrier = new CarrierProbe(name);
     this.caps = {
       mtu: facts.mtu,
       rxQueues: 1,
@@ -205,8 +207,7 @@ export class PacketPort implements Port {
 
   /** Up, and with carrier. One system call. */
   link(): boolean {
-    if (this.#open === undefined) return false;
-    return (interfaceFlags(this.#open.txFd, this.#request) & (IFF_UP | IFF_RUNNING)) === (IFF_UP | IFF_RUNNING);
+    return this.#open !== undefined && this.#carrier.carrier(this.#open.txFd);
   }
 
   /** Frames that were handed up stay readable; the ring's memory goes with the last of them. */

@@ -7,12 +7,15 @@ import { SetupError } from '../../base/status.ts';
 import { printIpv4 } from '../../wire/address.ts';
 import { systemError } from './errno.ts';
 import { libc } from './libc.ts';
+import { type Pinned, pinned, writeWord } from './pinned.ts';
 import { AF_INET, openSocket, SOCK_DGRAM } from './socket.ts';
 
 const SIOCGIFFLAGS = 0x8913;
 const SIOCGIFADDR = 0x8915;
 const SIOCGIFMTU = 0x8921;
 const SIOCGIFHWADDR = 0x8927;
+const SIOCETHTOOL = 0x8946;
+const ETHTOOL_GLINK = 0x0a;
 const IFREQ_SIZE = 40;
 const IFNAMSIZ = 16;
 
@@ -70,4 +73,30 @@ export function ifreq(name: string): Buffer {
 /** IFF_* now, through the ioctl of an open socket; 0 if the interface is gone. One system call. */
 export function interfaceFlags(fd: number, request: Buffer): number {
   return libc().ioctl(fd, SIOCGIFFLAGS, request) === 0 ? request.readUInt16LE(IFNAMSIZ) : 0;
+}
+
+/**
+ * Asks for a carrier: `struct ethtool_value { u32 cmd; u32 data }` behind the ifreq. The driver's own answer, while IFF_RUNNING
+ * follows the carrier by up to a second.
+ */
+export class CarrierProbe {
+  readonly #request: Buffer;
+  readonly #flags: Buffer;
+  readonly #value: Pinned = pinned(8);
+
+  constructor(name: string) {
+    this.#flags = ifreq(name);
+    this.#request = ifreq(name);
+    const view = new DataView(this.#request.buffer, this.#request.byteOffset, IFREQ_SIZE);
+    writeWord(view, IFNAMSIZ, this.#value.at);
+  }
+
+  /** Up, and with carrier, now; false if the interface is gone. One or two system calls on an open socket. */
+  carrier(fd: number): boolean {
+    this.#value.view.setUint32(0, ETHTOOL_GLINK, true);
+    this.#value.view.setUint32(4, 0, true);
+    if (libc().ioctl(fd, SIOCETHTOOL, this.#request) === 0) return this.#value.view.getUint32(4, true) !== 0;
+    // A driver that does not say.
+    return (interfaceFlags(fd, this.#flags) & (IFF_UP | IFF_RUNNING)) === (IFF_UP | IFF_RUNNING);
+  }
 }
