@@ -11,7 +11,10 @@
 import { assert } from '../base/assert.ts';
 import { copyBytes } from '../base/copy_bytes.ts';
 import { Counters } from '../base/counters.ts';
-import type { FrameBatch, Port, PortCaps } from '../drivers/nic/port.ts';
+import { Errno } from '../base/status.ts';
+import { COALESCE_DEFAULTS, type CoalesceParams, coalesceValid } from '../device/coalesce.ts';
+import { Moderation } from '../drivers/moderation.ts';
+import type { FrameBatch, Port, PortCaps, PortRxMode, PortTuning } from '../drivers/nic/port.ts';
 import type { Arena } from '../skb/arena.ts';
 import { isMulticastMac, macEquals } from '../wire/eth.ts';
 import type { CpuModel } from './cpu_model.ts';
@@ -45,6 +48,13 @@ export interface SimPortOptions {
   readonly promiscuous?: boolean;
   /** What the driver's work with this card costs the machine that it is in. */
   readonly model?: CpuModel | null;
+}
+
+/** Descriptors of a ring at most. */
+const RING_MAX = 4096;
+
+function powerOfTwo(n: number): number {
+  return 1 << (32 - Math.clz32(n - 1));
 }
 
 /** Bytes in front of a received frame. */
@@ -103,13 +113,20 @@ export class SimPort implements Port, Attachment {
   readonly #wire: Wire;
   readonly #model: CpuModel | null;
   /** Received: the tag is the buffer. */
-  readonly #rx: Descriptors;
+  #rx: Descriptors;
   /** To be sent, and sent: the tag is the driver's. */
-  readonly #tx: Descriptors;
-  readonly #done: Descriptors;
+  #tx: Descriptors;
+  #done: Descriptors;
   #arena: Arena | null = null;
   #irq: (queue: number) => void = () => {};
   #linkChanged: () => void = () => {};
+  /** Null: every completion interrupts. */
+  #moderation: Moderation | null = null;
+  #coalesce: CoalesceParams = { ...COALESCE_DEFAULTS, rxFrames: 1, txFrames: 1 };
+  #mac: Uint8Array;
+  #unicast: readonly Uint8Array[] = [];
+  #promisc = false;
+  readonly tuning: PortTuning;
   #irqOn = false;
   #sending = false;
   #open = false;
@@ -129,6 +146,8 @@ export class SimPort implements Port, Attachment {
     this.#rx = new Descriptors(ring);
     this.#tx = new Descriptors(ring);
     this.#done = new Descriptors(ring);
+    this.#mac = options.mac;
+    this.tuning = this.#tuningOf();
     this.caps = {
       mtu: options.mtu ?? 1500,
       rxQueues: 1,
@@ -202,7 +221,7 @@ export class SimPort implements Port, Attachment {
       this.counters.count('rx_no_link');
       return;
     }
-    if (!this.promiscuous && !isMulticastMac(bytes, 0) && !macEquals(bytes, 0, this.caps.mac)) {
+    if (!this.promiscuous && !isMulticastMac(bytes, 0) && !macEquals(bytes, 0, this.#mac) && !this.#wanted(bytes)) {
       this.counters.count('rx_filtered');
       return;
     }
@@ -264,7 +283,14 @@ export class SimPort implements Port, Attachment {
 
   irqEnable(_queue: number, on: boolean): boolean {
     this.#irqOn = on;
-    return on && (this.#rx.length > 0 || this.#done.length > 0);
+    if (!on) {
+      this.#moderation?.clear();
+      return false;
+    }
+    if (this.#moderation === null) return this.#rx.length > 0 || this.#done.length > 0;
+    // What waits is announced in its time.
+    this.#moderation.rearm(this.#rx.length + this.#done.length);
+    return false;
   }
 
   /** Starts the transmitter if it is idle, has something to send, and can. */
@@ -291,6 +317,59 @@ export class SimPort implements Port, Attachment {
   }
 
   #interrupt(): void {
+    if (!this.#irqOn || this.irqStuck) return;
+    if (this.#moderation !== null) this.#moderation.completed();
+    else this.#announce();
+  }
+
+  setAddress(mac: Uint8Array): void {
+    this.#mac = mac.slice();
+  }
+
+  /** Groups are not filtered. */
+  setRxMode({ promisc, unicast }: PortRxMode): void {
+    this.#promisc = promisc;
+    this.#unicast = unicast;
+  }
+
+  #wanted(bytes: Uint8Array): boolean {
+    if (this.#promisc) return true;
+    for (let i = 0; i < this.#unicast.length; i++) if (macEquals(bytes, 0, this.#unicast[i]!)) return true;
+    return false;
+  }
+
+  /** Set-up. */
+  #tuningOf(): PortTuning {
+    return {
+      ring: () => ({ rx: this.#rx.capacity, tx: this.#tx.capacity, rxMax: RING_MAX, txMax: RING_MAX }),
+      setRing: (rx, tx) => {
+        if (this.#open || rx === 0 || tx === 0) return -Errno.EINVAL;
+        this.#rx = new Descriptors(powerOfTwo(rx));
+        this.#tx = new Descriptors(powerOfTwo(tx));
+        this.#done = new Descriptors(powerOfTwo(tx));
+        return 0;
+      },
+      coalesceParams: ['rxUsecs', 'rxFrames'],
+      coalesce: () => this.#coalesce,
+      setCoalesce: (params) => {
+        if (coalesceValid(params.rxUsecs, params.rxFrames) !== 0) return -Errno.EINVAL;
+        this.#coalesce = params;
+        const off = params.rxUsecs === 0 && params.rxFrames === 1;
+        this.#moderation?.set(0, 1);
+        this.#moderation = off
+          ? null
+          : new Moderation(
+              (ns, action) => this.#world.after(ns, action),
+              () => this.#announce(),
+            );
+        this.#moderation?.set(params.rxUsecs, params.rxFrames);
+        if (this.#irqOn && (this.#rx.length > 0 || this.#done.length > 0)) this.#announce();
+        return 0;
+      },
+    };
+  }
+
+  #announce(): void {
     if (!this.#irqOn || this.irqStuck) return;
     this.counters.values[INTERRUPTS]!++;
     this.#irq(0);

@@ -3,8 +3,11 @@ import type { EthtoolOps } from '../../device/ethtool.ts';
 import type { NetDevice } from '../../device/net_device.ts';
 import type { Port } from './port.ts';
 
-/** The operations of a device over `port`; its NAPI instances are its queues. */
-export function nicEthtoolOps(port: Port): EthtoolOps {
+/**
+ * The operations of a device over `port`; its NAPI instances are its queues. `reopen` makes a change while the port is closed, and
+ * opens it again if it was open.
+ */
+export function nicEthtoolOps(port: Port, reopen: (dev: NetDevice, change: () => number) => number): EthtoolOps {
   const perQueue = ['packets', 'polls'] as const;
   const statistics = (dev: NetDevice): readonly [string, number][] => [
     ...port.counters.names.map((name): [string, number] => [name, port.counters.get(name)]),
@@ -26,9 +29,22 @@ export function nicEthtoolOps(port: Port): EthtoolOps {
       });
     },
     getLinkKsettings: () => ({ speed: port.caps.speed ?? 10_000, duplex: 'full', autoneg: false, port: 'Other' }),
+    ...tuningOps(port, reopen),
     getChannels: () => {
       const queues = Math.max(port.caps.rxQueues, 1);
       return { rx: 0, tx: 0, combined: queues, rxMax: 0, txMax: 0, combinedMax: queues };
     },
   };
+}
+
+/** What the port can. */
+function tuningOps(port: Port, reopen: (dev: NetDevice, change: () => number) => number): EthtoolOps {
+  const { tuning } = port;
+  if (tuning === undefined) return {};
+  const ops: EthtoolOps = { supportedCoalesceParams: tuning.coalesceParams ?? [] };
+  if (tuning.ring !== undefined) ops.getRingparam = () => tuning.ring!();
+  if (tuning.setRing !== undefined) ops.setRingparam = (dev, rx, tx) => reopen(dev, () => tuning.setRing!(rx, tx));
+  if (tuning.coalesce !== undefined) ops.getCoalesce = () => tuning.coalesce!();
+  if (tuning.setCoalesce !== undefined) ops.setCoalesce = (_dev, params) => tuning.setCoalesce!(params);
+  return ops;
 }

@@ -28,10 +28,13 @@ import {
 import type { Net } from '../../device/net.ts';
 import {
   type DeviceOps,
+  IFF_ALLMULTI,
+  IFF_PROMISC,
   IFF_UP,
   type NetDevice,
   netifCarrierOff,
   netifCarrierOn,
+  netifRunning,
   STAT_MULTICAST,
   STAT_TX_BYTES,
   STAT_TX_PACKETS,
@@ -44,6 +47,7 @@ import {
   netifWakeQueue,
 } from '../../device/netdev_queue.ts';
 import { registerNetdevice } from '../../device/register.ts';
+import { devSetRxMode, listedAddrs } from '../../device/rx_mode.ts';
 import type { IrqLine } from '../../machine/irq.ts';
 import { PACKET_MULTICAST, type SkBuff } from '../../skb/sk_buff.ts';
 import { nicEthtoolOps } from './ethtool.ts';
@@ -89,8 +93,10 @@ export function createNic(net: Net, port: Port, name = 'eth%d'): NetDevice {
   dev.mtu = port.caps.mtu;
   dev.maxMtu = Math.max(dev.maxMtu, port.caps.mtu);
   dev.features = port.caps.features;
-  dev.ethtoolOps = nicEthtoolOps(port);
+  dev.ethtoolOps = nicEthtoolOps(port, nicReopen);
   dev.liveAddrChange = true;
+  dev.unicastFilter = port.setRxMode !== undefined;
+  dev.hwFeatures = port.caps.features;
   const machine = net.machine;
   for (let index = 0; index < port.caps.rxQueues; index++) {
     const napi = netifNapiAdd(dev, (_napi, budget) => nicPoll(dev, queue, budget));
@@ -159,13 +165,39 @@ const NIC_OPS: DeviceOps = {
     for (const queue of (dev.priv as Nic).queues) nicInterrupt(dev.priv as Nic, queue);
   },
 
-  /** The port takes frames for every address that it gets to see; ethTypeTrans tells ours from others'. */
-  setMacAddress: ethMacAddr,
+  /** A port without a filter takes frames for every address that it gets to see; ethTypeTrans tells ours from others'. */
+  setMacAddress(dev, mac) {
+    const error = ethMacAddr(dev, mac);
+    if (error === 0) (dev.priv as Nic).port.setAddress?.(dev.devAddr);
+    return error;
+  },
+
+  setRxMode(dev) {
+    const { port } = dev.priv as Nic;
+    port.setRxMode?.({
+      promisc: (dev.flags & IFF_PROMISC) !== 0,
+      allmulti: (dev.flags & IFF_ALLMULTI) !== 0,
+      unicast: listedAddrs(dev.uc),
+      multicast: listedAddrs(dev.mc),
+    });
+  },
 
   link(dev) {
     return nicLink(dev);
   },
 };
+
+/** Makes a change while the port is closed. What the ring held is flushed, as on any way down. */
+function nicReopen(dev: NetDevice, change: () => number): number {
+  const running = netifRunning(dev);
+  if (running) NIC_OPS.stop!(dev);
+  const status = change();
+  if (running) {
+    NIC_OPS.open(dev);
+    devSetRxMode(dev);
+  }
+  return status;
+}
 
 function nicLink(dev: NetDevice): boolean {
   const up = (dev.priv as Nic).port.link();

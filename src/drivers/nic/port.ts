@@ -11,6 +11,9 @@
  */
 import type { Counters } from '../../base/counters.ts';
 import type { Arena } from '../../skb/arena.ts';
+import type { PortRxMode, PortTuning } from './port_tuning.ts';
+
+export type { PortRxMode, PortTuning } from './port_tuning.ts';
 
 export interface PortCaps {
   /** Largest payload of the link layer, in bytes; a frame may have 14 more. */
@@ -52,6 +55,12 @@ export interface Port {
   irqEnable(queue: number, on: boolean): boolean;
   /** Carrier. */
   link(): boolean;
+  /** Takes frames for these addresses, also those of `setAddress`. Absent: it takes what it gets to see. */
+  setRxMode?(mode: PortRxMode): void;
+  /** The device has another address of its own. */
+  setAddress?(mac: Uint8Array): void;
+  /** What ethtool may ask and change. */
+  readonly tuning?: PortTuning | undefined;
   /** Stops; every frame that the port still holds is released. */
   close(): void;
 }

@@ -6,7 +6,7 @@
  */
 import type { Counters } from '../../base/counters.ts';
 import type { Arena } from '../../skb/arena.ts';
-import type { FrameBatch, Port, PortCaps } from '../nic/port.ts';
+import type { FrameBatch, Port, PortCaps, PortRxMode, PortTuning } from '../nic/port.ts';
 
 export class PortWrapper implements Port {
   /** The port inside. */
@@ -49,6 +49,18 @@ export class PortWrapper implements Port {
 
   irqEnable(queue: number, on: boolean): boolean {
     return this.inner.irqEnable(queue, on);
+  }
+
+  get tuning(): PortTuning | undefined {
+    return this.inner.tuning;
+  }
+
+  setRxMode(mode: PortRxMode): void {
+    this.inner.setRxMode?.(mode);
+  }
+
+  setAddress(mac: Uint8Array): void {
+    this.inner.setAddress?.(mac);
   }
 
   link(): boolean {
