@@ -135,7 +135,7 @@ describe.skipIf(lacking !== undefined)(
         .text.slice(word.length + 1);
 
     beforeAll(async () => {
-      const kernel = await fetchKernel();
+      const kernel = await fetchKernel(process.env.NETPOLL_GUEST_KERNELS);
       space = await Namespace.make('selftests');
       guest = await bootGuest({ kernel, space, steps: steps(kernel) });
       await space.run(['sysctl', '-qw', `net.ipv6.conf.${WIRE.device}.disable_ipv6=0`]);
