@@ -96,7 +96,6 @@ export function createNic(net: Net, port: Port, name = 'eth%d'): NetDevice {
   dev.ethtoolOps = nicEthtoolOps(port, nicReopen);
   dev.liveAddrChange = true;
   dev.unicastFilter = port.setRxMode !== undefined;
-  dev.hwFeatures = port.caps.features;
   const machine = net.machine;
   for (let index = 0; index < port.caps.rxQueues; index++) {
     const napi = netifNapiAdd(dev, (_napi, budget) => nicPoll(dev, queue, budget));

@@ -12,10 +12,11 @@
  *
  * Frames handed up hold their block. All blocks held: the kernel drops and says so in `rx_dropped_kernel`.
  */
+
 import { Counters } from '../../base/counters.ts';
 import { SetupError } from '../../base/status.ts';
 import { NETIF_F_HW_VLAN_CTAG_RX, NETIF_F_RXCSUM } from '../../device/features.ts';
-import type { FrameBatch, Port, PortCaps } from '../../drivers/nic/port.ts';
+import type { FrameBatch, Port, PortCaps, PortRxMode } from '../../drivers/nic/port.ts';
 import type { Arena } from '../../skb/arena.ts';
 import { HostArena, type RingArea } from '../arena.ts';
 import type { HostExecutive, Watch } from '../executive.ts';
@@ -33,6 +34,7 @@ import { PAGE_SIZE } from '../sys/mmap.ts';
 import { EdgePoll } from '../sys/poll.ts';
 import { takeSocketError } from '../sys/socket.ts';
 import type { SockFilter } from './bpf_filter.ts';
+import { PacketMembership } from './packet_membership.ts';
 import { openRxSocket, openTxSocket, takeKernelDrops } from './packet_sockets.ts';
 import { GRANULE, RxRing } from './rx_ring.ts';
 import { TX_BURST, TxSocket } from './tx_socket.ts';
@@ -94,6 +96,10 @@ export class PacketPort implements Port {
   readonly #options: PacketPortOptions;
   readonly #counters = new Counters(COUNTERS);
   #open: OpenState | undefined;
+  /** What the device wants, and its address where that is not the interface's own. */
+  #rxMode: PortRxMode = { promisc: false, allmulti: false, unicast: [], multicast: [] };
+  #ownAddress: Uint8Array | null = null;
+  #membership: PacketMembership | null = null;
   /** Transmit totals of earlier openings. */
   #closed: TxSocket | undefined;
 
@@ -161,6 +167,8 @@ export class PacketPort implements Port {
         filter: this.#options.filter,
         promiscuous: this.#options.promiscuous ?? false,
       });
+      this.#membership = new PacketMembership(rxFd, this.#index);
+      this.#membership.set(this.#rxMode, this.#ownAddress);
       const edge = new EdgePoll(rxFd);
       const watch = this.#executive.watch(edge.fd, () => this.#interrupt(irq), { spinFd: rxFd });
       this.#open = { rxFd, txFd, edge, watch, memory, area, ring, tx: new TxSocket(txFd, memory), armed: false };
@@ -203,6 +211,17 @@ export class PacketPort implements Port {
     if (on) open.edge.clear();
     open.watch.arm(on);
     return on && (open.ring.ready() || open.tx.done);
+  }
+
+  /** Asks the kernel's device for these frames; when the port is closed it goes back to what it was. */
+  setRxMode(mode: PortRxMode): void {
+    this.#rxMode = mode;
+    if (this.#open !== undefined) this.#membership?.set(mode, this.#ownAddress);
+  }
+
+  setAddress(mac: Uint8Array): void {
+    this.#ownAddress = mac.every((byte, i) => byte === this.caps.mac[i]) ? null : mac.slice();
+    if (this.#open !== undefined) this.#membership?.set(this.#rxMode, this.#ownAddress);
   }
 
   /** Up, and with carrier. One system call. */
