@@ -9,7 +9,8 @@ test('copies just the bytes asked for, whatever their number and alignment', () 
       const target = new Uint8Array(64).fill(0xee);
       const expected = target.slice();
       expected.set(source.subarray(fromAt, fromAt + len), toAt);
-      copyBytes(new DataView(target.buffer), toAt, new DataView(source.buffer, source.byteOffset), fromAt, len);
+      const words = new Int32Array(target.buffer);
+      copyBytes(target, words, toAt, new DataView(source.buffer, source.byteOffset), fromAt, len);
       expect(target).toEqual(expected);
     }),
   );

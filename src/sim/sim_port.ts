@@ -225,7 +225,8 @@ export class SimPort implements Port, Attachment {
       this.counters.count('rx_filtered');
       return;
     }
-    if (this.#rx.length === this.#rx.capacity) {
+    const rx = this.#rx;
+    if (rx.tail - rx.head === rx.capacity) {
       this.counters.count('rx_missed_errors');
       return;
     }
@@ -236,48 +237,59 @@ export class SimPort implements Port, Attachment {
     }
     const at = arena.start(buf) + HEADROOM;
     if (view === undefined) for (let i = 0; i < len; i++) arena.bytes[at + i] = bytes[i]!;
-    else copyBytes(arena.view, at, view, 0, len);
-    this.#rx.push(buf, at, len);
+    else copyBytes(arena.bytes, arena.i32, at, view, 0, len);
+    rx.push(buf, at, len);
     this.counters.values[RX_FRAMES]!++;
     this.#interrupt();
   }
 
   rxBurst(_queue: number, out: FrameBatch, limit: number): number {
     const rx = this.#rx;
-    const n = Math.min(limit, out.size, rx.length);
-    const slotSize = this.#arena?.slotSize ?? 0;
-    const tstampUs = n === 0 ? 0 : this.#world.epochUs + Math.floor(this.#world.nowNs / 1000);
-    for (let i = 0; i < n; i++) {
-      const at = rx.shift();
-      const offset = rx.offset[at]!;
-      out.buf[i] = rx.tag[at]!;
-      out.offset[i] = offset;
-      out.len[i] = rx.len[at]!;
-      out.end[i] = offset - HEADROOM + slotSize;
-      out.tstampUs[i] = tstampUs;
-      out.csum[i] = 0;
-      out.vlanTci[i] = -1;
-    }
+    const waiting = rx.tail - rx.head;
+    let n = limit < waiting ? limit : waiting;
+    if (out.size < n) n = out.size;
+    if (n > 0) this.#fill(out, n);
     if (this.#model !== null) this.#model.chargePoll(n);
     return n;
   }
 
+  /** The first `n` of the receive ring, which must be there. */
+  #fill(out: FrameBatch, n: number): void {
+    const rx = this.#rx;
+    const { buf, offset, len, end, tstampUs, csum, vlanTci } = out;
+    const room = this.#arena!.slotSize - HEADROOM;
+    const nowUs = this.#world.epochUs + Math.floor(this.#world.nowNs / 1000);
+    for (let i = 0; i < n; i++) {
+      const at = rx.shift();
+      const start = rx.offset[at]!;
+      buf[i] = rx.tag[at]!;
+      offset[i] = start;
+      len[i] = rx.len[at]!;
+      end[i] = start + room;
+      tstampUs[i] = nowUs;
+      csum[i] = 0;
+      vlanTci[i] = -1;
+    }
+  }
+
   txBurst(_queue: number, batch: FrameBatch, n: number): number {
     if (this.#model !== null) this.#model.charge(n * this.#model.costs.transmitNs);
-    let taken = 0;
+    const tx = this.#tx;
     // A descriptor is free again when it was reaped, so the ring's room counts both.
-    while (taken < n && this.#tx.length + this.#done.length < this.#tx.capacity) {
-      this.#tx.push(batch.cookie[taken]!, batch.offset[taken]!, batch.len[taken]!);
-      taken++;
-    }
+    const room = tx.capacity - (tx.tail - tx.head) - (this.#done.tail - this.#done.head);
+    const taken = n < room ? n : room > 0 ? room : 0;
+    for (let i = 0; i < taken; i++) tx.push(batch.cookie[i]!, batch.offset[i]!, batch.len[i]!);
     if (taken < n) this.counters.count('tx_ring_full');
     this.#send();
     return taken;
   }
 
   txReap(_queue: number, done: FrameBatch): number {
-    const n = Math.min(done.size, this.#done.length);
-    for (let i = 0; i < n; i++) done.cookie[i] = this.#done.tag[this.#done.shift()]!;
+    const ring = this.#done;
+    const waiting = ring.tail - ring.head;
+    const n = done.size < waiting ? done.size : waiting;
+    const { cookie } = done;
+    for (let i = 0; i < n; i++) cookie[i] = ring.tag[ring.shift()]!;
     return n;
   }
 

@@ -59,6 +59,7 @@ const BUFFER_MIN = 2048;
 /** A frame on its way to one station: its bytes, and the event of its arrival. Kept and used again. */
 interface Flight {
   readonly bytes: Uint8Array;
+  readonly words: Int32Array;
   readonly view: DataView;
   len: number;
   to: Attachment | null;
@@ -123,20 +124,16 @@ export class Wire {
     const { values } = this.counters;
     values[FRAMES]!++;
     values[BYTES]! += len;
-    let hearers = attached.length;
-    for (let i = 0; i < attached.length; i++) {
-      if (attached[i] !== from) continue;
-      hearers--;
-      break;
-    }
-    values[OFFERED]! += hearers;
     if (this.partitioned) {
+      const hearers = attached.includes(from) ? attached.length - 1 : attached.length;
+      this.counters.count('offered', hearers);
       this.counters.count('partitioned', hearers);
       return;
     }
     for (let i = 0; i < attached.length; i++) {
       const to = attached[i]!;
       if (to === from) continue;
+      values[OFFERED]!++;
       if (this.loss > 0 && this.#world.prng.chance(this.loss)) {
         this.counters.count('lost');
         continue;
@@ -153,7 +150,7 @@ export class Wire {
     const spare = this.#spares > 0 ? this.#spare[--this.#spares]! : null;
     const flight = spare !== null && spare.bytes.length >= len ? spare : this.#flight(Math.max(len, BUFFER_MIN));
     if (view === undefined) for (let i = 0; i < len; i++) flight.bytes[i] = memory[offset + i]!;
-    else copyBytes(flight.view, 0, view, offset, len);
+    else copyBytes(flight.bytes, flight.words, 0, view, offset, len);
     flight.len = len;
     flight.to = to;
     flight.changes = this.#changes;
@@ -162,9 +159,10 @@ export class Wire {
   }
 
   #flight(size: number): Flight {
-    const bytes = new Uint8Array(size);
+    const words = new Int32Array((size + 3) >>> 2);
+    const bytes = new Uint8Array(words.buffer);
     const arrive = () => this.#arrive(flight);
-    const flight: Flight = { bytes, view: new DataView(bytes.buffer), len: 0, to: null, changes: 0, arrive };
+    const flight: Flight = { bytes, words, view: new DataView(words.buffer), len: 0, to: null, changes: 0, arrive };
     return flight;
   }
 
