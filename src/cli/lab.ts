@@ -10,6 +10,7 @@ import { neighbours, priorities } from '../lab/fairness.ts';
 import { LIVELOCK_RATES, type LivelockPoint, livelockPoint, WAYS } from '../lab/livelock.ts';
 import { MODERATION_RATES, MODERATIONS, moderationPoint } from '../lab/moderation.ts';
 import { addLabSeeds } from './lab_seeds.ts';
+import { addLabStorm } from './lab_storm.ts';
 import { die, endWithReader, note } from './terminal.ts';
 
 const EXAMPLES = `
@@ -19,6 +20,7 @@ Examples:
   $ netpoll lab fairness                    a quiet card beside a flooded one; ksoftirqd against an application
   $ netpoll lab moderation                  interrupts a frame and latency: off, fixed, adaptive (DIM)
   $ netpoll lab seeds --count 1000          a thousand random worlds with every checker on
+  $ netpoll lab storm --seeds 1000          PONG and SysRq storms over bonds whose wires fail
 `;
 
 const COLOURS = [pc.red, pc.yellow, pc.green] as const;
@@ -56,6 +58,7 @@ export function addLab(program: Command): void {
     .option('--json', 'print one JSON array')
     .action((options: { seed: string; json?: boolean }) => guarded(() => moderationCommand(options)));
   addLabSeeds(lab);
+  addLabStorm(lab);
 }
 
 function guarded(run: () => void): void {

@@ -7,6 +7,7 @@
  *
  * At the end of the outermost interrupt the CPU runs its raised softirqs (`irq_exit`).
  */
+import { assert } from '../base/assert.ts';
 import type { Cpu } from './cpu.ts';
 import { HARDIRQ_UNIT } from './cpu.ts';
 import type { Machine } from './machine.ts';
@@ -14,7 +15,7 @@ import type { Machine } from './machine.ts';
 export class IrqLine {
   readonly name: string;
   readonly number: number;
-  readonly cpu: Cpu;
+  cpu: Cpu;
   /** How often the handler ran (a column of /proc/interrupts). */
   count = 0;
   readonly #machine: Machine;
@@ -28,6 +29,12 @@ export class IrqLine {
     this.name = name;
     this.cpu = cpu;
     this.#handler = handler;
+  }
+
+  /** From the next interrupt on the handler runs on `cpu`; none may wait now. (`irq_set_affinity`) */
+  setAffinity(cpu: Cpu): void {
+    assert(!this.#pending, 'an interrupt that waits has its CPU');
+    this.cpu = cpu;
   }
 
   /** True while the line may not interrupt. */

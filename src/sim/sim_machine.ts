@@ -16,6 +16,8 @@ export interface SimMachineOptions {
   readonly release?: string;
   /** Buffers of 2048 bytes; 1024 if absent. */
   readonly slots?: number;
+  /** sk_buff objects; twice the buffers if absent. Clones need objects of their own. */
+  readonly skbs?: number;
   /** Makes code take time; without it, it takes none. */
   readonly cpuModel?: CpuModelOptions;
 }
