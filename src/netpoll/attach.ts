@@ -59,10 +59,15 @@ export function netpollAttach(np: Netpoll, dev: NetDevice): number {
 /**
  * A client on `lower` through which the stacked device `upper` sends what was given to it: `netpollSendSkb(np, skb)` with
  * skb.dev = lower. `passUp` says of a frame that `lower` received with interrupts off whether it is `upper`'s too (absent: each
- * is); clients of `upper` then get it without the stack. The client is the caller's, who takes it down with netpollCleanup.
+ * is); clients of `upper` then get it without the stack, and with `takesTag` without its VLAN tag. The client is the caller's, who takes it down with netpollCleanup.
  * A negative errno as of netpollAttach. (what bond, bridge and vlan do in their ndo_netpoll_setup)
  */
-export function netpollSetupLower(upper: NetDevice, lower: NetDevice, passUp: PassUp | null = null): Netpoll | number {
+export function netpollSetupLower(
+  upper: NetDevice,
+  lower: NetDevice,
+  passUp: PassUp | null = null,
+  takesTag = false,
+): Netpoll | number {
   const np = new Netpoll(upper.name, {
     devName: lower.name,
     devMac: null,
@@ -74,6 +79,7 @@ export function netpollSetupLower(upper: NetDevice, lower: NetDevice, passUp: Pa
   });
   np.upper = upper;
   np.passUp = passUp;
+  np.takesTag = takesTag;
   const error = netpollAttach(np, lower);
   return error < 0 ? error : np;
 }

@@ -66,6 +66,8 @@ export class Netpoll implements NetpollPeer {
   upper: NetDevice | null = null;
   /** Whether a frame of `dev` is one of `upper` too. It only looks. */
   passUp: PassUp | null = null;
+  /** `upper` is the device of the frame's VLAN tag: it gets the frame without it. */
+  takesTag = false;
 
   constructor(name: string, options: NetpollOptions) {
     this.name = name;

@@ -19,9 +19,10 @@ import { csumUnnecessary } from '../skb/checksum_state.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { skbLinearize } from '../skb/frags.ts';
 import { PACKET_OTHERHOST, pskbMayPull, type SkBuff, skbIsGso, skbShared } from '../skb/sk_buff.ts';
+import { skbVlanUntag } from '../skb/vlan_tag.ts';
 import type { IpAddress } from '../wire/address.ts';
 import { checksum } from '../wire/checksum.ts';
-import { ETH_P_ARP, ETH_P_IP, ETH_P_IPV6 } from '../wire/eth.ts';
+import { ETH_P_8021Q, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6 } from '../wire/eth.ts';
 import {
   IPPROTO_UDP,
   IPV4_HLEN,
@@ -33,7 +34,7 @@ import {
 } from '../wire/ipv4.ts';
 import { IPV6_HLEN, ipv6NextHeader, ipv6PayloadLen, ipv6Version } from '../wire/ipv6.ts';
 import { UDP_HLEN, udpChecksum, udpChecksumOk, udpDestPort, udpLen } from '../wire/udp.ts';
-import { VLAN_VID_MASK } from '../wire/vlan.ts';
+import { ETH_P_8021AD, VLAN_VID_MASK } from '../wire/vlan.ts';
 import { arpReply, neighReply } from './neigh_reply.ts';
 import type { Netpoll } from './netpoll.ts';
 import {
@@ -50,19 +51,28 @@ const NETPOLL_TRAPPED = DropReason.NETPOLL_TRAPPED;
 
 /** The device's rxTrap while it has receivers, is trapped, or is used by a device above it. */
 export function netpollRx(skb: SkBuff): boolean {
-  const dev = devOf(skb);
-  const info = npinfoOf(dev);
+  const info = npinfoOf(devOf(skb));
   if (info === null) return false;
   if (rxOn(info, skb)) return true;
-  const { lowers } = info;
-  if (lowers.length === 0 || !dev.net.machine.cpu.irqsDisabled) return false;
+  if (info.lowers.length === 0 || !info.dev.net.machine.cpu.irqsDisabled) return false;
+  // Who stands above looks for a tag beside the frame, as the stack does.
+  if ((skb.protocol === ETH_P_8021Q || skb.protocol === ETH_P_8021AD) && !skbVlanUntag(skb)) return false;
+  return rxAbove(info, skb);
+}
+
+/** As on the devices that stand on `info.dev`, and on those above them. Bound: how deep devices stand on each other. */
+function rxAbove(info: NetpollInfo, skb: SkBuff): boolean {
+  const { lowers, dev } = info;
   for (let i = 0; i < lowers.length; i++) {
-    const { upper, passUp } = lowers[i]!;
+    const { upper, passUp, takesTag } = lowers[i]!;
     const above = upper === null ? null : npinfoOf(upper);
     if (upper === null || above === null || (passUp !== null && !passUp(skb))) continue;
+    const { vlanTci } = skb;
     skb.dev = upper;
-    if (rxOn(above, skb)) return true;
+    if (takesTag) skb.vlanTci = -1;
+    if (rxOn(above, skb) || rxAbove(above, skb)) return true;
     skb.dev = dev;
+    skb.vlanTci = vlanTci;
   }
   return false;
 }

@@ -193,6 +193,31 @@ describe('netpoll when memory is out', () => {
   });
 });
 
+describe('a device with several queues', () => {
+  it('is sent by the queue that its driver chooses, or that the frame names, of those in use', () => {
+    const made = testNet();
+    const queues: number[] = [];
+    let choice = 2;
+    const startXmit: DeviceOps['startXmit'] = (skb, _dev, queue) => {
+      queues.push(queue.index);
+      skb.pool.consume(skb);
+      return NETDEV_TX_OK;
+    };
+    const dev = testDevice(made.net, { startXmit, selectQueue: () => choice }, 4);
+    const parsed = netpollParseOptions('@10.0.0.1/eth0,@10.0.0.2/');
+    if (!parsed.ok) throw new Error(parsed.error.reason);
+    const np = new Netpoll('test', parsed.options);
+    netpollSetup(made.net, np);
+    netpollSendUdp(np, Uint8Array.of(1));
+    choice = -1;
+    netpollSendUdp(np, Uint8Array.of(1));
+    choice = 3;
+    dev.realNumTxQueues = 2;
+    netpollSendUdp(np, Uint8Array.of(1));
+    expect(queues).toEqual([2, 0, 1]);
+  });
+});
+
 describe('an interrupt-only driver', () => {
   it('whose hook polls while more frames come is not entered again: each frame is handed up once, in order', () => {
     const world = new World({ seed: 1 });

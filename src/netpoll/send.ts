@@ -11,16 +11,18 @@
  * Nothing here calls the stack, waits for anything but the device, or prints.
  */
 import { devXmitComplete, Errno, NET_XMIT_DROP, NETDEV_TX_OK } from '../base/status.ts';
+import { NETIF_F_HW_VLAN_CTAG_TX } from '../device/features.ts';
 import { devOf, type NetDevice, netifDevicePresent, netifRunning } from '../device/net_device.ts';
 import { txTrylock, txUnlock } from '../device/netdev_queue.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { type SkBuff, skbPut } from '../skb/sk_buff.ts';
+import { VLAN_TCI_8021AD, vlanPushInside } from '../skb/vlan_tag.ts';
 import type { Netpoll, NetpollPeer } from './netpoll.ts';
 import { type NetpollInfo, NP_SENT, NP_SPINS, npinfoOf } from './npinfo.ts';
 import { netpollOwnsPoll, netpollPollDev } from './poll.ts';
 import { pushHeaders } from './push.ts';
 import { findSkb, MAX_UDP_CHUNK } from './reserve.ts';
-import { netpollProcessQueue } from './txq.ts';
+import { netpollProcessQueue, netpollTxQueue } from './txq.ts';
 
 /** How long one wait between two tries lasts. */
 const UDELAY_NS = 50_000;
@@ -65,6 +67,13 @@ export function netpollSendSkb(np: Netpoll, skb: SkBuff): number {
     skb.pool.kfree(skb, DropReason.NETPOLL_NOT_RUNNING);
     return NET_XMIT_DROP;
   }
+  if (skb.vlanTci >= 0 && !takesTag(dev, skb.vlanTci) && !vlanPushInside(skb)) {
+    info.counters.count('dropped');
+    skb.pool.kfree(skb, DropReason.NOMEM);
+    return NET_XMIT_DROP;
+  }
+  const queue = dev.ops.selectQueue?.(dev, skb) ?? -1;
+  if (queue >= 0) skb.queueMapping = queue;
   const cpu = dev.net.machine.cpu;
   const irqs = cpu.localIrqSave();
   const recursion = isRecursion(info, skb);
@@ -84,6 +93,11 @@ export function netpollTxRunning(dev: NetDevice): boolean {
   return dev.net.machine.cpu.irqsDisabled;
 }
 
+/** The device's hardware puts this VLAN tag in; else it must be in the frame. (`netpoll_start_xmit`) */
+function takesTag(dev: NetDevice, vlanTci: number): boolean {
+  return (dev.features & NETIF_F_HW_VLAN_CTAG_TX) !== 0 && (vlanTci & VLAN_TCI_8021AD) === 0;
+}
+
 /** The client's `drop` takes the frame; it is freed where there is none. */
 function giveUp(np: Netpoll, info: NetpollInfo, skb: SkBuff): number {
   if (np.drop !== null) return np.drop(np, skb);
@@ -95,7 +109,7 @@ function giveUp(np: Netpoll, info: NetpollInfo, skb: SkBuff): number {
 /** This CPU is inside the device's driver or poll. */
 function isRecursion(info: NetpollInfo, skb: SkBuff): boolean {
   const { dev } = info;
-  const txq = dev.txQueues[skb.queueMapping % dev.txQueues.length]!;
+  const txq = netpollTxQueue(dev, skb);
   return txq.xmitLockOwner === dev.net.machine.cpu.id || netpollOwnsPoll(dev);
 }
 
@@ -103,7 +117,7 @@ function isRecursion(info: NetpollInfo, skb: SkBuff): boolean {
 function tryToSend(info: NetpollInfo, skb: SkBuff): boolean {
   const { dev } = info;
   const { machine } = dev.net;
-  const txq = dev.txQueues[skb.queueMapping % dev.txQueues.length]!;
+  const txq = netpollTxQueue(dev, skb);
   const tries = Math.max(1, Math.floor(machine.jiffyNs / UDELAY_NS));
   for (let i = 0; i < tries; i++) {
     if (txTrylock(txq, machine.cpu.id)) {

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { SetupError } from '../base/status.ts';
 import { type TestNet, testDevice, testNet } from '../device/device.fixture.ts';
 import { allocEtherdev } from '../device/eth.ts';
 import { IFF_UP, type NetDevice, netifCarrierOff, netifCarrierOn } from '../device/net_device.ts';
@@ -132,6 +133,22 @@ describe('netpollSetup', () => {
     registerNetdevice(dev);
     expect(netpollSetup(net, makeClient('@10.0.0.1/dead0,@10.0.0.2/'))).toBe(-5);
     expect([lines.at(-1), dev.flags & IFF_UP]).toEqual(['<3>netpoll: netconsole: failed to open dead0', 0]);
+  });
+
+  it('refuses, with its reason, a device whose port does not open', () => {
+    const { net, lines } = rig();
+    const open = () => {
+      throw new SetupError('ERR_NETPOLL_EPERM', 'the process lacks CAP_NET_RAW');
+    };
+    const dev = allocEtherdev(net, { name: 'dead0', ops: { open, startXmit: () => 0 } });
+    dev.devAddr.set([2, 0, 0, 0, 0, 9]);
+    registerNetdevice(dev);
+    expect(netpollSetup(net, makeClient('@10.0.0.1/dead0,@10.0.0.2/'))).toBe(-5);
+    expect(lines.slice(-2)).toEqual([
+      '<3>netpoll: netconsole: the process lacks CAP_NET_RAW',
+      '<3>netpoll: netconsole: failed to open dead0',
+    ]);
+    expect(dev.flags & IFF_UP).toBe(0);
   });
 
   it('tells a driver when the first client comes and the last one goes; a driver may refuse', () => {

@@ -9,7 +9,7 @@
  *
  * A refusal leaves the client as it was. Answers to netpoll_setup; the words that it logs are the kernel's.
  */
-import { Errno } from '../base/status.ts';
+import { Errno, SetupError } from '../base/status.ts';
 import type { Net } from '../device/net.ts';
 import { ARPHRD_ETHER, type NetDevice, netifCarrierOk, netifRunning } from '../device/net_device.ts';
 import { devOpen } from '../device/open.ts';
@@ -41,7 +41,7 @@ export function netpollSetup(net: Net, np: Netpoll, options: SetupOptions = {}):
   if (dev.master !== null) return refuse(Errno.EBUSY, `${dev.name} is a slave device, aborting`);
   if (!netifRunning(dev)) {
     printk.info(`netpoll: ${np.name}: device ${dev.name} not up yet, forcing it`);
-    const error = devOpen(dev);
+    const error = openForced(dev, refuse);
     if (error < 0) return refuse(-error, `failed to open ${dev.name}`);
     if (!waitForCarrier(dev, options.carrierTimeoutNs ?? CARRIER_TIMEOUT_NS)) {
       printk.notice(`netpoll: ${np.name}: timeout waiting for carrier`);
@@ -61,6 +61,16 @@ export function netpollSetup(net: Net, np: Netpoll, options: SetupOptions = {}):
   if (error < 0) return error;
   np.localIp = localIp;
   return 0;
+}
+
+/** A port of the host may refuse with a sentence of its own (no privileges, no such interface); it is said first. */
+function openForced(dev: NetDevice, refuse: (errno: number, why: string) => number): number {
+  try {
+    return devOpen(dev);
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    return refuse(Errno.EIO, error.message);
+  }
 }
 
 function findDevice(net: Net, np: Netpoll): NetDevice | undefined {

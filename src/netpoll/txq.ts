@@ -8,8 +8,8 @@
  * A frame on the queue is the queue's. Answers to queue_process, and to the seeds' netpoll_queue.
  */
 import { devXmitComplete, NET_XMIT_DROP, NET_XMIT_SUCCESS } from '../base/status.ts';
-import { devOf, netifDevicePresent, netifRunning } from '../device/net_device.ts';
-import { txTrylock, txUnlock } from '../device/netdev_queue.ts';
+import { devOf, type NetDevice, netifDevicePresent, netifRunning } from '../device/net_device.ts';
+import { type NetdevQueue, txTrylock, txUnlock } from '../device/netdev_queue.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
 import type { Netpoll } from './netpoll.ts';
@@ -40,6 +40,11 @@ export function netpollQueue(_np: Netpoll, skb: SkBuff): number {
   return NET_XMIT_SUCCESS;
 }
 
+/** The queue that a frame leaves by; its mapping may be from when the device had more queues. */
+export function netpollTxQueue(dev: NetDevice, skb: SkBuff): NetdevQueue {
+  return dev.txQueues[skb.queueMapping % dev.realNumTxQueues]!;
+}
+
 /**
  * Sends what waits, in order, until the device takes no more; what is left is tried again in 100 ms. Bound: the frames
  * that wait when it is called; what a driver's own complaints add meanwhile has its turn later. Not called while this CPU
@@ -56,7 +61,7 @@ export function netpollProcessQueue(info: NetpollInfo): void {
       skb.pool.kfree(skb, DropReason.NETPOLL_NOT_RUNNING);
       continue;
     }
-    const txq = dev.txQueues[skb.queueMapping % dev.txQueues.length]!;
+    const txq = netpollTxQueue(dev, skb);
     const irqs = cpu.localIrqSave();
     let sent = false;
     if (txTrylock(txq, cpu.id)) {
