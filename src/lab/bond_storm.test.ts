@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { runStorm, type StormVerdict } from './bond_storm.ts';
+import { STORM_PLANTS } from './bond_storm_hosts.ts';
 
 /** As many as a test run has the time for; `netpoll lab storm --seeds 1000` has them all. */
-const SEEDS = Number(process.env.NETPOLL_STORM_SEEDS ?? 250);
+const SEEDS = Number(process.env.NETPOLL_STORM_SEEDS ?? 200);
 
 describe('the bond storm', () => {
   it(`finds nothing wrong in ${SEEDS} storms`, { timeout: 300_000 }, () => {
@@ -27,5 +28,12 @@ describe('the bond storm', () => {
 
   it('has the same history for the same seed', () => {
     expect(runStorm(7)).toEqual(runStorm(7));
+  });
+});
+
+describe('the canary', () => {
+  it.each(STORM_PLANTS.map((plant) => [plant]))('is found: %s', (plant) => {
+    const found = [1, 2, 3, 4, 5].filter((seed) => runStorm(seed, plant).wrong.length > 0);
+    expect(found).toEqual([1, 2, 3, 4, 5]);
   });
 });

@@ -19,7 +19,16 @@ import { World } from '../sim/world.ts';
 import { AD_LACP_FAST, BOND_LINK_UP, BOND_MODE_8023AD, BOND_MODE_NAMES, bondSlaveIsUp } from '../stacked/bond/bond.ts';
 import { onCpu, planStorm, rejoin, type Storm } from './bond_storm_actions.ts';
 import { countedLosses, outcomes, StormBooks } from './bond_storm_checks.ts';
-import { bondedMachine, STORM_IP, STORM_MODES, stormClients, stormWires, WATCHER_IP } from './bond_storm_hosts.ts';
+import {
+  bondedMachine,
+  plantFault,
+  STORM_IP,
+  STORM_MODES,
+  type StormPlant,
+  stormClients,
+  stormWires,
+  WATCHER_IP,
+} from './bond_storm_hosts.ts';
 import { StormWatcher } from './bond_storm_watcher.ts';
 
 export interface StormVerdict {
@@ -48,8 +57,8 @@ const SETTLE_AD_NS = 6e9;
 /** Long enough for every deferred queue, tried again each 100 ms. */
 const HEALED_NS = 6e9;
 
-/** Runs one storm. Never throws: what was thrown is in the verdict. */
-export function runStorm(seed: number): StormVerdict {
+/** Runs one storm. Never throws: what was thrown is in the verdict. `plant` puts a fault into it which must be found. */
+export function runStorm(seed: number, plant: StormPlant | null = null): StormVerdict {
   const chance = new Prng(seed ^ 0xb07d);
   const world = new World({ seed });
   const wires = stormWires(world, chance);
@@ -65,6 +74,7 @@ export function runStorm(seed: number): StormVerdict {
   let lost = 0;
   try {
     events += world.runFor(mode === BOND_MODE_8023AD ? SETTLE_AD_NS : SETTLE_NS);
+    if (plant !== null) plantFault(host, plant);
     const info = npinfoOf(host.bond.dev)!;
     const before = outcomes(info) - storm.books.datagramsNow();
     // What the log level lets through: the storm changes it, too.

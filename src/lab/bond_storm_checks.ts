@@ -5,8 +5,11 @@
  *     bond    headers made + ARP answers = sent + sent later + dropped + not running + waiting
  *     slaves  sent by the bond = sent + sent later + dropped + not running + waiting + no slave could (of the bond)
  *                                 + purged with a slave that left           (broadcast: a frame more for each further slave)
+ *     cards   sent by a slave's netpoll = taken by its driver
  *     log     records shown - records heard <= datagrams that anybody has counted as lost
  */
+import { NETDEV_TX_OK } from '../base/status.ts';
+import type { DeviceOps, NetDevice } from '../device/net_device.ts';
 import { type NetpollInfo, npinfoOf } from '../netpoll/npinfo.ts';
 import type { SimPort } from '../sim/sim_port.ts';
 import type { Wire } from '../sim/wire.ts';
@@ -22,12 +25,35 @@ export class StormBooks {
   readonly #ipIdAtStart: number;
   #ipIds = 0;
   #lastIpId: number;
+  /** Frames that drivers of slaves took with interrupts off, which is netpoll's way; what they were before is not in it. */
+  #taken = 0;
+  #takenBefore = 0;
 
   constructor(host: StormHost) {
     this.#host = host;
     this.#ipIdAtStart = host.sim.net.ipId;
     this.#lastIpId = this.#ipIdAtStart;
     this.follow();
+    this.#takenBefore = this.#sentBelow();
+    for (const dev of host.slaves) this.#watch(dev);
+  }
+
+  #watch(dev: NetDevice): void {
+    const { ops } = dev;
+    const { machine } = dev.net;
+    const startXmit: DeviceOps['startXmit'] = (skb, self, queue) => {
+      const off = machine.cpu.irqsDisabled;
+      const status = ops.startXmit(skb, self, queue);
+      if (off && status === NETDEV_TX_OK) this.#taken++;
+      return status;
+    };
+    (dev as { ops: DeviceOps }).ops = { ...ops, startXmit };
+  }
+
+  #sentBelow(): number {
+    let sum = 0;
+    for (const { counters } of this.#infos) sum += counters.get('sent') + counters.get('deferred_sent');
+    return sum;
   }
 
   /** To be called often enough: before a slave leaves, and before 65536 datagrams have gone out. */
@@ -58,6 +84,9 @@ export class StormBooks {
     const asked = this.#ipIds + counters.get('arp_replies') + counters.get('neigh_replies');
     const done = outcomes(above) - before;
     if (asked !== done) wrong.push(`bond0: netpoll was asked ${asked} times, and accounts for ${done}`);
+    const sent = this.#sentBelow() - this.#takenBefore;
+    if (sent !== this.#taken)
+      wrong.push(`netpoll has sent ${sent} frames by slaves, their drivers took ${this.#taken}`);
     const given = counters.get('sent') + counters.get('deferred_sent');
     let below = bond.dev.stats.get('tx_dropped');
     for (const info of this.#infos) below += outcomes(info, npinfoOf(info.dev) === info);

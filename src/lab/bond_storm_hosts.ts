@@ -8,11 +8,12 @@
  * The watcher's mode suits the storm's: what stands at the other end of a bond has to hear it on the wires that it may use.
  */
 import type { Prng } from '../base/prng.ts';
+import { NETDEV_TX_OK } from '../base/status.ts';
 import { createNetconsole, type Netconsole, parseNetconsoleParam } from '../clients/netconsole.ts';
 import { createPong, type Pong } from '../clients/pong.ts';
 import { createSysrqListener, type SysrqListener } from '../clients/sysrq_listener.ts';
 import { addSysrqNet } from '../clients/sysrq_net.ts';
-import type { NetDevice } from '../device/net_device.ts';
+import type { DeviceOps, NetDevice } from '../device/net_device.ts';
 import { devOpen } from '../device/open.ts';
 import { createNic } from '../drivers/nic/nic.ts';
 import { Sysrq } from '../machine/sysrq.ts';
@@ -50,6 +51,32 @@ export const STORM_MODES: readonly (readonly [storm: number, watcher: number])[]
   [BOND_MODE_BROADCAST, BOND_MODE_ACTIVEBACKUP],
   [BOND_MODE_8023AD, BOND_MODE_8023AD],
 ];
+
+/**
+ * Faults for the canary: a frame freed once more than it was taken, one that nobody frees, one that is freed and counted nowhere, a
+ * machine that hears no command.
+ */
+export const STORM_PLANTS = ['double free', 'swallowed', 'uncounted', 'deaf'] as const;
+export type StormPlant = (typeof STORM_PLANTS)[number];
+
+/** Puts a fault into every twentieth frame that the machine sends, or into its SysRq. */
+export function plantFault(host: StormHost, plant: StormPlant): void {
+  if (plant === 'deaf') {
+    host.listener.np.rxHook = () => {};
+    return;
+  }
+  let count = 0;
+  for (const dev of host.slaves) {
+    const { ops } = dev;
+    const startXmit: DeviceOps['startXmit'] = (skb, self, queue) => {
+      if (++count % 20 !== 0) return ops.startXmit(skb, self, queue);
+      if (plant === 'double free') skb.pool.consume(skb);
+      if (plant !== 'swallowed') skb.pool.consume(skb);
+      return NETDEV_TX_OK;
+    };
+    (dev as { ops: DeviceOps }).ops = { ...ops, startXmit };
+  }
+}
 
 /** The key that both ends have. */
 export const stormMac = simulatedMac(0x5e11);
