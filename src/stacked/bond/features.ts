@@ -10,6 +10,8 @@ import {
   NETIF_F_GSO_UDP_L4,
   NETIF_F_HIGHDMA,
   NETIF_F_HW_CSUM,
+  NETIF_F_HW_VLAN_CTAG_RX,
+  NETIF_F_HW_VLAN_CTAG_TX,
   NETIF_F_SG,
 } from '../../device/features.ts';
 import { netdevUpdateFeatures } from '../../device/update_features.ts';
@@ -17,7 +19,15 @@ import type { Bonding } from './bond.ts';
 
 /** What a bond offers. (`BOND_VLAN_FEATURES`) */
 export const BOND_FEATURES =
-  NETIF_F_HW_CSUM | NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_ALL_TSO | NETIF_F_GSO_UDP_L4 | NETIF_F_HIGHDMA;
+  NETIF_F_HW_CSUM |
+  NETIF_F_SG |
+  NETIF_F_FRAGLIST |
+  NETIF_F_ALL_TSO |
+  NETIF_F_GSO_UDP_L4 |
+  NETIF_F_HIGHDMA |
+  // A tag stays beside the frame as far as the slave, so that hash and mode see what is behind it.
+  NETIF_F_HW_VLAN_CTAG_TX |
+  NETIF_F_HW_VLAN_CTAG_RX;
 /** One slave is enough. (`NETIF_F_ONE_FOR_ALL`) */
 const ONE_FOR_ALL =
   NETIF_F_ALL_TSO | NETIF_F_GSO_UDP_L4 | NETIF_F_GSO_ROBUST | NETIF_F_SG | NETIF_F_HIGHDMA | NETIF_F_FRAGLIST;
