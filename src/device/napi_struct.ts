@@ -72,6 +72,10 @@ export class NapiStruct implements Listed<NapiStruct> {
   groFlushTimeoutNs: number;
   /** So many empty polls in a row, each a timeout apart, before the interrupt is unmasked (`napi_defer_hard_irqs`). */
   deferHardIrqs: number;
+  /** Who polls it himself may keep its interrupts masked for so long (irq_suspend.ts, `irq-suspend-timeout`, ns); 0: not. */
+  irqSuspendTimeoutNs = 0;
+  /** A task polls it while it is enabled; kept while it is disabled. (`napi_config`) */
+  threaded = false;
   /** How many are left, and the timer between them. */
   deferCount = 0;
   timer: Timer | null = null;
@@ -122,7 +126,7 @@ export function netifNapiDel(napi: NapiStruct): void {
 export function napiEnable(napi: NapiStruct): void {
   assert((napi.state & NAPI_STATE_SCHED) !== 0, 'napiEnable follows netifNapiAdd or napiDisable');
   napi.state &= ~(NAPI_STATE_SCHED | NAPI_STATE_NPSVC | NAPI_STATE_MISSED);
-  if (napi.wakeThread !== null) napi.state |= NAPI_STATE_THREADED;
+  if (napi.threaded && napi.wakeThread !== null) napi.state |= NAPI_STATE_THREADED;
   napi.deferCount = 0;
   if ((napi.state & NAPI_STATE_NO_BUSY_POLL) === 0) napi.dev.net.napiHash.add(napi);
 }

@@ -40,6 +40,8 @@ export class Net {
   deactivate: (dev: NetDevice) => void = () => {};
   /** txQueueLen has changed. Installed by the stack. */
   resizeQdiscs: (dev: NetDevice) => void = () => {};
+  /** Frames of a device that goes away are on no CPU's backlog afterwards. Installed by the stack. (`flush_all_backlogs`) */
+  flushBacklogs: (dev: NetDevice) => void = () => {};
   /** The watchdog looks after the device again (`__netdev_watchdog_up`). Installed by the stack. */
   watchdogUp: (dev: NetDevice) => void = () => {};
   /** Enabled NAPI instances by id. */

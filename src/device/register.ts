@@ -4,7 +4,7 @@
  *     UNINITIALIZED --registerNetdevice--> REGISTERED --unregisterNetdevice--> UNREGISTERING -> UNREGISTERED --free--> RELEASED
  *
  *     register:    name -> driver's init -> ifindex, features -> POST_INIT (veto) -> listed -> REGISTER (veto)
- *     unregister:  close (GOING_DOWN, DOWN) -> unlisted -> UNREGISTER -> PRE_UNINIT -> driver's uninit
+ *     unregister:  close (GOING_DOWN, DOWN) -> unlisted -> its frames off the backlogs -> UNREGISTER -> PRE_UNINIT -> driver's uninit
  *
  * The device can be opened by somebody else the moment it is listed, so the driver has set up everything before.
  */
@@ -75,6 +75,7 @@ export function unregisterNetdevice(dev: NetDevice): void {
   net.devices.splice(net.devices.indexOf(dev), 1);
   dev.regState = NETREG_UNREGISTERING;
   net.linkwatch.forget(dev);
+  net.flushBacklogs(dev);
   net.notify(NetdevEvent.UNREGISTER, dev);
   devAddrFlush(dev);
   net.notify(NetdevEvent.PRE_UNINIT, dev);

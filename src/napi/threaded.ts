@@ -25,6 +25,7 @@ export function devSetThreaded(dev: NetDevice, threaded: boolean): void {
 
 /** One instance. What the task has been given it finishes. (`napi_set_threaded`) */
 export function napiSetThreaded(napi: NapiStruct, threaded: boolean): void {
+  napi.threaded = threaded;
   if (!threaded) {
     napi.state &= ~NAPI_STATE_THREADED;
     return;

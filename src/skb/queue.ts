@@ -4,7 +4,7 @@
  * Full is a return value; the caller then drops the frame with the reason that fits.
  */
 import { List } from '../base/list.ts';
-import type { SkBuff } from './sk_buff.ts';
+import type { SkBuff, SkbDevice } from './sk_buff.ts';
 
 export class SkbQueue {
   readonly limit: number;
@@ -57,11 +57,11 @@ export class SkbQueue {
     this.#frames.remove(skb);
   }
 
-  /** Moves frames for which `goes` says so to `out`, whatever its limit; the others keep their order. */
-  moveTo(out: SkbQueue, goes: (skb: SkBuff) => boolean): void {
+  /** Moves the frames of a device to `out`, whatever its limit; the others keep their order. */
+  moveOf(dev: SkbDevice, out: SkbQueue): void {
     for (let skb = this.#frames.head; skb !== null; ) {
       const next: SkBuff | null = skb.next;
-      if (goes(skb)) {
+      if (skb.dev === dev) {
         this.#frames.remove(skb);
         out.#frames.addTail(skb);
       }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { testDevice, testFrame, testNet } from '../device/device.fixture.ts';
 import { devClose } from '../device/open.ts';
+import { unregisterNetdevice } from '../device/register.ts';
 import { NETDEV_MAX_BACKLOG } from './backlog.ts';
 import { netInit } from './net_init.ts';
 
@@ -67,5 +68,21 @@ describe('the backlog', () => {
     expect([skbs.drops.get('CPU_BACKLOG'), dev.stats.get('rx_dropped')]).toEqual([199, 199]);
     for (let i = 0; i < 10; i++) machine.turn();
     expect([got.length, skbs.inUse]).toEqual([1001, 1]);
+  });
+
+  it('drops what waits of a device that goes away, and nothing else', () => {
+    const { net, put, got, machine, dev, stack, softnet } = rig();
+    const other = testDevice(net);
+    const waits = (n: number) => {
+      const skb = testFrame(other, 0, 20);
+      skb.protocol = 0x0800;
+      skb.tstampUs = n;
+      softnet.enqueue(skb);
+    };
+    for (let i = 0; i < 6; i++) (i % 2 === 0 ? put : waits)(i);
+    unregisterNetdevice(dev);
+    expect([stack.backlogs[0]!.input.length, machine.skbs.drops.get('QUEUE_PURGE')]).toEqual([3, 3]);
+    machine.turn();
+    expect([got, machine.skbs.inUse, stack.backlogs[0]!.head]).toEqual([[1, 3, 5], 0, stack.backlogs[0]!.tail]);
   });
 });

@@ -23,7 +23,7 @@ import {
   netifNapiAdd,
 } from '../device/napi_struct.ts';
 import type { Net } from '../device/net.ts';
-import { allocNetdev, devOf, netifRunning, STAT_RX_DROPPED } from '../device/net_device.ts';
+import { allocNetdev, devOf, type NetDevice, netifRunning, STAT_RX_DROPPED } from '../device/net_device.ts';
 import type { Softnet } from '../device/softnet.ts';
 import { IrqLine } from '../machine/irq.ts';
 import { Softirq } from '../machine/softirq.ts';
@@ -103,6 +103,15 @@ export class Backlog {
       each.#call.raise();
       each = next;
     }
+  }
+
+  /** Drops what waits of a device that goes away. (`flush_backlog`) */
+  flush(dev: NetDevice): void {
+    const gone = new SkbQueue(0);
+    this.input.moveOf(dev, gone);
+    this.process.moveOf(dev, gone);
+    this.head = (this.head + gone.length) >>> 0;
+    gone.purge(DropReason.QUEUE_PURGE);
   }
 
   #limited(skb: SkBuff, waiting: number): boolean {

@@ -50,14 +50,16 @@ const pool = new SkbPool(arena, 140);
 const dev = testDevice(testNet().net);
 
 /** What the receiver of a frame gets: payload lengths, after a look at lengths and checksums. */
-function received(family: 4 | 6, len: number, gso: number): number[] {
-  const ipLen = family === 4 ? 20 : 40;
+function received(family: 4 | 6, len: number, gso: number, extension = false): number[] {
+  const ipLen = family === 4 ? 20 : extension ? 48 : 40;
   const bytes = new Uint8Array(14 + ipLen + 8 + len).fill(0x61);
   const view = new DataView(bytes.buffer);
   view.setUint16(12, family === 4 ? ETH_P_IP : ETH_P_IPV6);
   const address = new Uint8Array(16).fill(1);
   if (family === 4) writeIpv4(view, 14, 9, IPPROTO_UDP, 0x0a000001, 0x0a000002, 8 + len);
-  else writeIpv6(view, 14, IPPROTO_UDP, 8, address, address, (8 + len) & 0xffff);
+  else writeIpv6(view, 14, extension ? 0 : IPPROTO_UDP, 8, address, address, (ipLen - 40 + 8 + len) & 0xffff);
+  // A hop-by-hop header with nothing in it but padding.
+  if (extension) bytes.set([IPPROTO_UDP, 0, 1, 4, 0, 0, 0, 0], 14 + 40);
   const at = 14 + ipLen;
   view.setUint16(at + 4, 8 + len);
   const words = family === 4 ? [0x0a00, 1, 0x0a00, 2] : new Array<number>(16).fill(0x0101);
@@ -98,5 +100,13 @@ describe('UDP GSO, as the kernel’s udpgso test asks for it', () => {
     expect(segments).toBe(lengths.length);
     // A jumbo payload has no length field that holds it; nobody sends those as one super-frame.
     if (len + 8 <= 65535 - (family === 6 ? 40 : 20)) expect(received(family, len, gso)).toEqual(lengths);
+  });
+
+  test('IPv6 with an extension header: 2 bytes in segments of 1', () => {
+    expect(udpGsoSendSegments(2, 1, 48, MTU)).toBe(2);
+    expect(received(6, 2, 1, true)).toEqual([1, 1]);
+    // The header counts against the MTU.
+    expect(udpGsoSendSegments(2 * MSS6, MSS6 - 8, 48, MTU)).toBe(3);
+    expect(udpGsoSendSegments(2 * MSS6, MSS6, 48, MTU)).toBeLessThan(0);
   });
 });

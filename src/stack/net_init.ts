@@ -47,6 +47,9 @@ export function netInit(net: Net): Stack {
   net.deactivate = devDeactivate;
   net.resizeQdiscs = devResizeQdiscs;
   net.watchdogUp = watchdogUp;
+  net.flushBacklogs = (dev) => {
+    for (const backlog of backlogs) backlog.flush(dev);
+  };
   net.machine.softirq.open(Softirq.NET_TX, () => {
     freeCompletionQueue(net);
     netTxAction(tx);

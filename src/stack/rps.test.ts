@@ -68,6 +68,26 @@ const cpusOf = (seen: Seen[], flow: number) => [
   ...new Set(seen.filter((each) => each.flow === flow).map(({ cpu }) => cpu)),
 ];
 
+describe('a frame of a queue that is not in use', () => {
+  test('is not steered, and the driver is told once', () => {
+    const r = rig();
+    r.dev.realNumRxQueues = 2;
+    r.rps.setCpus(r.dev, 5, [1]);
+    for (let i = 0; i < 2; i++) {
+      const skb = r.frame(1);
+      skb.queueMapping = 6;
+      expect(r.rps.get(skb)).toBe(-1);
+      skb.pool.consume(skb);
+    }
+    const { printk } = r.machine;
+    const records = Array.from({ length: printk.nextSeq }, (_, seq) =>
+      new TextDecoder().decode(printk.record(seq)!.text),
+    );
+    const said = records.filter((text) => text.includes('received packet on queue 5'));
+    expect(said.length).toBe(1);
+  });
+});
+
 describe('RPS', () => {
   test('off: frames go up where they were received, and nothing waits', () => {
     const r = rig();

@@ -17,6 +17,7 @@
 import { NET_RX_SUCCESS } from '../base/status.ts';
 import type { Net } from '../device/net.ts';
 import { devOf, type NetDevice } from '../device/net_device.ts';
+import { Loglevel } from '../machine/printk.ts';
 import { skbGetHash } from '../skb/get_hash.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
 import type { Backlog } from './backlog.ts';
@@ -91,8 +92,10 @@ export class Rps {
   /** The CPU for the frame, or -1: the one that has it. */
   get(skb: SkBuff): number {
     this.#slot = -1;
-    const queues = devOf(skb).rpsQueues as RpsQueue[] | null;
+    const dev = devOf(skb);
+    const queues = dev.rpsQueues as RpsQueue[] | null;
     if (queues === null) return -1;
+    if (dev.realNumRxQueues > 0 && skb.queueMapping > dev.realNumRxQueues) return this.#foreignQueue(dev, skb);
     const queue = queues[skb.queueMapping > 0 ? skb.queueMapping - 1 : 0];
     if (queue === undefined || (queue.flows === null && queue.map.length === 0)) return -1;
     const hash = skbGetHash(skb);
@@ -106,6 +109,13 @@ export class Rps {
     }
     const { map } = queue;
     return map.length === 0 ? -1 : map[Math.floor((hash * map.length) / 0x100000000)]!;
+  }
+
+  /** The driver names a queue that is not in use: said once. */
+  #foreignQueue(dev: NetDevice, skb: SkBuff): number {
+    const what = dev.name + ' received packet on queue ' + (skb.queueMapping - 1);
+    dev.net.sayOnce(Loglevel.WARNING, what + ', but number of RX queues is ' + dev.realNumRxQueues, 'rx queue');
+    return -1;
   }
 
   /** Takes the frame from the driver's side. False: it goes up here, and is still the caller's. (first half of `netif_receive_skb`) */
