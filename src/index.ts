@@ -45,6 +45,10 @@ export {
   procSoftirqs,
   procSoftnetStat,
 } from './clients/procfs.ts';
+export { SYSRQ_COUNTERS, SYSRQ_REFUSALS, type SysrqCounter, type SysrqRefusal } from './clients/sysrq_audit.ts';
+export { createSysrqListener, SysrqListener, type SysrqListenerOptions } from './clients/sysrq_listener.ts';
+export { addSysrqNet } from './clients/sysrq_net.ts';
+export { type SysrqResult, SysrqSender, type SysrqSenderOptions } from './clients/sysrq_sender.ts';
 export {
   devChangeFlags,
   devChangeName,
@@ -172,6 +176,20 @@ export type { Executive } from './machine/executive.ts';
 export { Machine, type MachineOptions } from './machine/machine.ts';
 export { panic } from './machine/panic.ts';
 export { type Console, Loglevel, type LogRecord } from './machine/printk.ts';
+export { type BottomHalf, isSysrqKey, Sysrq, type SysrqOutcome } from './machine/sysrq.ts';
+export type { SysrqOp } from './machine/sysrq_keys.ts';
+export {
+  parseSysrqMask,
+  SYSRQ_ENABLE_BOOT,
+  SYSRQ_ENABLE_DUMP,
+  SYSRQ_ENABLE_KEYBOARD,
+  SYSRQ_ENABLE_LOG,
+  SYSRQ_ENABLE_REMOUNT,
+  SYSRQ_ENABLE_RTNICE,
+  SYSRQ_ENABLE_SIGNAL,
+  SYSRQ_ENABLE_SYNC,
+} from './machine/sysrq_mask.ts';
+export type { SysrqWorld } from './machine/sysrq_world.ts';
 export { type BusyPollOptions, napiBusyLoop } from './napi/busy_poll.ts';
 export { devSetThreaded, napiSetThreaded } from './napi/threaded.ts';
 export {

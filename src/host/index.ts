@@ -16,4 +16,5 @@ export { type OpenPortOptions, openPort, portAddresses } from './open_port.ts';
 export { type SockFilter, udpPortFilter } from './packet/bpf_filter.ts';
 export { PacketPort, type PacketPortOptions } from './packet/packet_port.ts';
 export { PcapPort } from './pcap/pcap_port.ts';
+export { hmacSha256, randomFill } from './sysrq_mac.ts';
 export { UdpPort, type UdpPortOptions } from './udp/udp_port.ts';

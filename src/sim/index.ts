@@ -5,6 +5,7 @@ export { CpuModel, type CpuModelOptions } from './cpu_model.ts';
 export { CPU_TIMES, type CpuCosts, type CpuTimeName, DEFAULT_COSTS } from './cpu_time.ts';
 export { RecordingPrng, ReplayPrng } from './draws.ts';
 export { checkWire, Ledger } from './ledger.ts';
+export { type Booted, Power, type PowerOptions } from './power.ts';
 export type { SimTask } from './sim_cpu.ts';
 export { SimExecutive } from './sim_executive.ts';
 export { createSimMachine, type SimMachine, type SimMachineOptions } from './sim_machine.ts';
