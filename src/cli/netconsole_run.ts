@@ -28,7 +28,9 @@ export interface RunOptions {
 const DRAIN_MS = 1000;
 
 export async function runNetconsole(param: string | undefined, options: RunOptions): Promise<void> {
-  const { host, netconsole } = startNetconsole(param ?? null, { oopsOnly: options.oopsOnly ?? false });
+  const { host, netconsole, links, openDevice } = startNetconsole(param ?? null, {
+    oopsOnly: options.oopsOnly ?? false,
+  });
   const { printk } = host.machine;
   if (param !== undefined && !netconsole.targets.some((target) => target.enabled)) {
     throw new SetupError('ERR_NETPOLL_SETUP', lastComplaint(host));
@@ -53,6 +55,7 @@ export async function runNetconsole(param: string | undefined, options: RunOptio
     note(`target      ${target.name}, ${target.enabled ? 'enabled' : 'not enabled'}`);
   }
 
+  links.start(netconsole, openDevice);
   const input = createInterface({ input: process.stdin });
   const ended = new Promise<void>((resolve) => {
     onStop(resolve);
@@ -70,6 +73,7 @@ export async function runNetconsole(param: string | undefined, options: RunOptio
   clearInterval(alive);
   input.close();
   server?.close();
+  links.stop();
   const waiting = await drained(host, DRAIN_MS);
   const targets = netconsole.targets.toReversed().map((target) => ({
     name: target.name,

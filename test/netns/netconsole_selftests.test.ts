@@ -4,9 +4,8 @@
  *     netpoll netconsole run --packet:v0--> veth --+--> socat, as the scripts have it
  *          ^ control socket                        +--> netpoll collect --listen packet:v0:6666
  *
- * Addresses, ports, messages, keys and values are the scripts'. What they write to configfs goes to our tree. Not here:
- * netcons_resume (the kernel's device must be unregistered: src/clients/netconsole_events.test.ts does that), over_bonding and
- * netpoll_basic (src/clients/netconsole_selftests.test.ts, on simulated machines).
+ * Addresses, ports, messages, keys and values are the scripts'. What they write to configfs goes to our tree. Over_bonding and
+ * netpoll_basic are in src/clients/netconsole_selftests.test.ts, on simulated machines.
  */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -243,5 +242,61 @@ describe.skipIf(lacking !== undefined)(titled('the kernel’s netconsole self-te
     expect((await heard(message, echo(message))).file).toContain(message);
     expect(instance.end).toBeUndefined();
     await removeTarget(target);
+  });
+
+  it.each(['ifname', 'mac'])('netcons_resume.sh: the interface goes and comes back, bound by %s', async (bind) => {
+    const { space } = pair.a;
+    const mac = '02:00:00:00:00:77';
+    const create = async (name: string): Promise<void> => {
+      await space.ip('link', 'add', name, 'address', mac, 'type', 'veth', 'peer', 'name', 'peer0');
+      await space.ip('link', 'set', 'peer0', 'up');
+      await space.ip('link', 'set', name, 'up');
+    };
+    await create('res0');
+    const param = `+1514@192.0.2.1/${bind === 'mac' ? mac : 'res0'},${PORT}@192.0.2.2/${pair.b.mac}`;
+    const path = join(folder.path, `resume-${bind}`);
+    const argv = [process.execPath, PROGRAM, 'netconsole', 'run', param, '--stay', '--json', '--control', path];
+    const other = await space.start(argv);
+    await other.says(/target\s+cmdline0, enabled/, READY_MS);
+    const client = await connectControl(path);
+    const is = async (state: string): Promise<void> => {
+      const deadline = performance.now() + 2000;
+      for (;;) {
+        const { answer } = await client.ask('read', 'cmdline0/enabled');
+        if (answer === `${state}\n`) return;
+        if (performance.now() > deadline) throw new Error(`enabled is ${String(answer)}`);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    };
+    await is('1');
+    await space.ip('link', 'del', 'res0');
+    await is('0');
+    await create(bind === 'mac' ? 'other0' : 'res0');
+    await is('1');
+    const name = bind === 'mac' ? 'other0' : 'res0';
+    expect((await client.ask('read', 'cmdline0/dev_name')).answer).toBe(`${name}\n`);
+    // Down: left out. Up: sent. Renamed: followed.
+    const sent = async (): Promise<number> => Number(await space.statistic('peer0', 'rx_packets'));
+    await space.ip('link', 'set', name, 'down');
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    const before = await sent();
+    await client.ask('kmsg', '', 'while down');
+    expect(await sent()).toBe(before);
+    await space.ip('link', 'set', name, 'name', 'renamed0');
+    await space.ip('link', 'set', 'renamed0', 'up');
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    await is('1');
+    expect((await client.ask('read', 'cmdline0/dev_name')).answer).toBe('renamed0\n');
+    const quiet = await sent();
+    await client.ask('kmsg', '', 'after the rename');
+    expect(await sent()).toBe(quiet + 1);
+    // Enslaved: stopped for good.
+    await space.ip('link', 'add', 'br0', 'type', 'bridge');
+    await space.ip('link', 'set', 'renamed0', 'master', 'br0');
+    await is('0');
+    client.close();
+    await other.stop('SIGINT');
+    await space.ip('link', 'del', 'br0');
+    await space.ip('link', 'del', 'renamed0');
   });
 });
