@@ -59,7 +59,15 @@ export class List<T extends Listed<T>> {
   /** Takes the first item off, or gives null when empty. */
   shift(): T | null {
     const item = this.head;
-    if (item !== null) this.remove(item);
+    if (item === null) return null;
+    assert(item.list === this, 'an item leaves the list it is on');
+    const { next } = item;
+    this.head = next;
+    if (next === null) this.tail = null;
+    else next.prev = null;
+    item.next = null;
+    item.list = null;
+    this.length--;
     return item;
   }
 

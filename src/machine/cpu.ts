@@ -10,12 +10,18 @@
 import { Bug } from '../base/assert.ts';
 import type { IrqLine } from './irq.ts';
 
-export const SOFTIRQ_UNIT = 0x100;
-export const SOFTIRQ_MASK = 0xff00;
-export const HARDIRQ_UNIT = 0x10000;
-export const HARDIRQ_MASK = 0xf0000;
+// Not exported: V8 folds a module's own constant into the code, and reads an exported one each time.
+const SOFTIRQ = 0xff00;
+const HARDIRQ = 0xf0000;
+const SOFTIRQ_ONE = 0x100;
+const HARDIRQ_ONE = 0x10000;
+
+export const SOFTIRQ_UNIT = SOFTIRQ_ONE;
+export const SOFTIRQ_MASK = SOFTIRQ;
+export const HARDIRQ_UNIT = HARDIRQ_ONE;
+export const HARDIRQ_MASK = HARDIRQ;
 /** localBhDisable counts double: the low bit of the softirq count means "serving". */
-export const SOFTIRQ_DISABLE_UNIT = 2 * SOFTIRQ_UNIT;
+export const SOFTIRQ_DISABLE_UNIT = 2 * SOFTIRQ_ONE;
 
 export class Cpu {
   readonly id: number;
@@ -43,22 +49,22 @@ export class Cpu {
 
   /** Inside a hardware interrupt handler (`in_hardirq`). */
   get inHardirq(): boolean {
-    return (this.preemptCount & HARDIRQ_MASK) !== 0;
+    return (this.preemptCount & HARDIRQ) !== 0;
   }
 
   /** In a softirq handler, or with softirqs disabled (`in_softirq`). */
   get inSoftirq(): boolean {
-    return (this.preemptCount & SOFTIRQ_MASK) !== 0;
+    return (this.preemptCount & SOFTIRQ) !== 0;
   }
 
   /** In a softirq handler (`in_serving_softirq`). */
   get inServingSoftirq(): boolean {
-    return (this.preemptCount & SOFTIRQ_UNIT) !== 0;
+    return (this.preemptCount & SOFTIRQ_ONE) !== 0;
   }
 
   /** In any interrupt context (`in_interrupt`). */
   get inInterrupt(): boolean {
-    return (this.preemptCount & (HARDIRQ_MASK | SOFTIRQ_MASK)) !== 0;
+    return (this.preemptCount & (HARDIRQ | SOFTIRQ)) !== 0;
   }
 
   /** Switches interrupts off; gives the state for localIrqRestore (`local_irq_save`). */
@@ -95,7 +101,25 @@ export class Cpu {
 
   /** Keeps softirqs from running on this CPU (`local_bh_disable`); localBhEnable is on the machine, it may run them. */
   localBhDisable(): void {
-    this.preemptCount += SOFTIRQ_DISABLE_UNIT;
+    this.preemptCount += 2 * SOFTIRQ_ONE;
+  }
+
+  /** A hardware interrupt begins, and ends. */
+  hardirqEnter(): void {
+    this.preemptCount += HARDIRQ_ONE;
+  }
+
+  hardirqExit(): void {
+    this.preemptCount -= HARDIRQ_ONE;
+  }
+
+  /** Softirqs begin to be served, and end. */
+  softirqEnter(): void {
+    this.preemptCount += SOFTIRQ_ONE;
+  }
+
+  softirqExit(): void {
+    this.preemptCount -= SOFTIRQ_ONE;
   }
 
   /** Raises unless the context word is what it was at `since`; a handler that leaks a count is a bug. */

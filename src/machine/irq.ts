@@ -9,7 +9,6 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Cpu } from './cpu.ts';
-import { HARDIRQ_UNIT } from './cpu.ts';
 import type { Machine } from './machine.ts';
 
 export class IrqLine {
@@ -88,11 +87,11 @@ export class IrqLine {
     const interrupted = machine.enterCpu(cpu);
     const since = cpu.preemptCount;
     const irqsWere = cpu.localIrqSave();
-    cpu.preemptCount += HARDIRQ_UNIT;
+    cpu.hardirqEnter();
     this.count++;
     if (machine.meter !== null) machine.meter.irqEntry(cpu);
     this.#handler();
-    cpu.preemptCount -= HARDIRQ_UNIT;
+    cpu.hardirqExit();
     cpu.assertBalanced(since, 'the interrupt handler of', this.name);
     cpu.localIrqRestore(irqsWere);
     machine.softirq.irqExit(cpu);

@@ -13,7 +13,7 @@
  */
 import { assert } from '../base/assert.ts';
 import type { Cpu } from './cpu.ts';
-import { SOFTIRQ_DISABLE_UNIT, SOFTIRQ_UNIT } from './cpu.ts';
+import { SOFTIRQ_DISABLE_UNIT } from './cpu.ts';
 import type { Machine } from './machine.ts';
 
 /** The vectors; the number is the bit and the order. */
@@ -32,6 +32,8 @@ export const Softirq = {
 export type SoftirqVector = (typeof Softirq)[keyof typeof Softirq];
 
 const VECTORS = 10;
+/** The action of a vector that nobody has opened. */
+const NOTHING = (): void => {};
 const MAX_RESTART = 10;
 const MAX_TIME_NS = 2_000_000;
 
@@ -39,7 +41,7 @@ export class SoftirqTable {
   /** How often each vector ran (a row of /proc/softirqs). */
   readonly count = new Float64Array(VECTORS);
   readonly #machine: Machine;
-  readonly #actions: ((() => void) | null)[] = new Array(VECTORS).fill(null);
+  readonly #actions: (() => void)[] = Array.from({ length: VECTORS }, () => NOTHING);
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -94,7 +96,7 @@ export class SoftirqTable {
     const machine = this.#machine;
     const interrupted = machine.enterCpu(cpu);
     const endNs = machine.executive.now() + MAX_TIME_NS;
-    cpu.preemptCount += SOFTIRQ_UNIT;
+    cpu.softirqEnter();
     let restarts = MAX_RESTART;
     while (cpu.softirqPending !== 0 && !machine.dead) {
       if (restarts-- === 0 || (restarts < MAX_RESTART - 1 && machine.executive.now() >= endNs)) {
@@ -107,8 +109,8 @@ export class SoftirqTable {
       // The lowest bit first.
       for (; pending !== 0 && !machine.dead; pending &= pending - 1) {
         const vector = 31 - Math.clz32(pending & -pending);
-        const action = this.#actions[vector];
-        if (action === null || action === undefined) continue;
+        const action = this.#actions[vector]!;
+        if (action === NOTHING) continue;
         const since = cpu.preemptCount;
         this.count[vector]!++;
         cpu.softirqCount[vector]!++;
@@ -116,7 +118,7 @@ export class SoftirqTable {
         cpu.assertBalanced(since, 'softirq', vector);
       }
     }
-    cpu.preemptCount -= SOFTIRQ_UNIT;
+    cpu.softirqExit();
     machine.leaveCpu(interrupted);
   }
 }

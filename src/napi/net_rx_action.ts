@@ -25,6 +25,8 @@ import {
   napiSchedule,
 } from '../device/napi_struct.ts';
 import type { Net } from '../device/net.ts';
+import type { Softnet } from '../device/softnet.ts';
+import type { Machine } from '../machine/machine.ts';
 import { Loglevel } from '../machine/printk.ts';
 import { Softirq } from '../machine/softirq.ts';
 
@@ -43,43 +45,71 @@ export interface NetRxLimits {
 
 /** Set-up: the softirq handler for `net`; limits may be changed while it runs. */
 export function netRxAction(net: Net, limits: NetRxLimits): () => void {
-  const machine = net.machine;
-  const lists = machine.cpus.map(() => new List<NapiStruct>());
-  const repolls = machine.cpus.map(() => new List<NapiStruct>());
-  return () => {
-    const cpu = machine.cpu;
-    const softnet = net.softnet[cpu.id]!;
-    const list = lists[cpu.id]!;
-    const repoll = repolls[cpu.id]!;
-    const endNs = machine.executive.now() + limits.budgetNs;
-    let budget = limits.budget;
+  const action = new NetRxAction(net, limits);
+  return () => action.run();
+}
+
+/** An object and not a closure's variables: V8 knows what kind of thing a field holds, and asks a variable each time. */
+class NetRxAction {
+  readonly #machine: Machine;
+  readonly #softnet: readonly Softnet[];
+  readonly #limits: NetRxLimits;
+  /** What this run has taken, and what wants another one; each CPU's, by its number. */
+  readonly #lists: readonly List<NapiStruct>[];
+  readonly #repolls: readonly List<NapiStruct>[];
+
+  constructor(net: Net, limits: NetRxLimits) {
+    this.#machine = net.machine;
+    this.#softnet = net.softnet;
+    this.#limits = limits;
+    this.#lists = net.machine.cpus.map(() => new List<NapiStruct>());
+    this.#repolls = net.machine.cpus.map(() => new List<NapiStruct>());
+  }
+
+  run(): void {
+    const machine = this.#machine;
+    const { cpu } = machine;
+    const softnet = this.#softnet[cpu.id]!;
+    const { pollList } = softnet;
+    const repoll = this.#repolls[cpu.id]!;
+    const endNs = machine.executive.now() + this.#limits.budgetNs;
+    let { budget } = this.#limits;
     softnet.inNetRxAction = true;
+    let more = pollList.length > 0;
     // One alone need not go by way of the list.
-    let only = softnet.pollList.length === 1 ? softnet.pollList.shift() : null;
-    if (only === null) list.spliceTail(softnet.pollList);
+    if (pollList.length === 1) {
+      budget -= napiPollOne(pollList.shift()!, cpu.id, repoll);
+      const squeezed = budget <= 0 || machine.executive.now() >= endNs;
+      if (squeezed) softnet.timeSqueeze++;
+      more = !squeezed && repoll.length === 0 && pollList.length > 0;
+    }
+    if (more) this.#rest(softnet, this.#lists[cpu.id]!, repoll, budget, endNs);
+    if (repoll.length > 0) pollList.spliceTail(repoll);
+    softnet.inNetRxAction = false;
+    if (pollList.length > 0) machine.softirq.raiseIrqoff(cpu, Softirq.NET_RX);
+    if (softnet.sendIpis !== null) softnet.sendIpis();
+  }
+
+  /** Several instances, or what was queued meanwhile; `list` is empty, before and after. */
+  #rest(softnet: Softnet, list: List<NapiStruct>, repoll: List<NapiStruct>, left: number, endNs: number): void {
+    let budget = left;
+    list.spliceTail(softnet.pollList);
     for (;;) {
-      const napi: NapiStruct | null = only ?? list.shift();
-      only = null;
+      const napi = list.shift();
       if (napi === null) {
-        if (repoll.length > 0 || softnet.pollList.length === 0) break;
+        if (repoll.length > 0 || softnet.pollList.length === 0) return;
         list.spliceTail(softnet.pollList);
         continue;
       }
-      budget -= napiPollOne(napi, cpu.id, repoll);
-      if (budget <= 0 || machine.executive.now() >= endNs) {
+      budget -= napiPollOne(napi, softnet.cpu.id, repoll);
+      if (budget <= 0 || this.#machine.executive.now() >= endNs) {
         softnet.timeSqueeze++;
         break;
       }
     }
-    if (list.length + repoll.length > 0) {
-      list.spliceTail(softnet.pollList);
-      list.spliceTail(repoll);
-      softnet.pollList.spliceTail(list);
-    }
-    softnet.inNetRxAction = false;
-    if (softnet.pollList.length > 0) machine.softirq.raiseIrqoff(cpu, Softirq.NET_RX);
-    if (softnet.sendIpis !== null) softnet.sendIpis();
-  };
+    list.spliceTail(softnet.pollList);
+    softnet.pollList.spliceTail(list);
+  }
 }
 
 /**
