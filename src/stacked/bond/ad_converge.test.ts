@@ -149,5 +149,5 @@ describe('two ends', () => {
       agreed++;
     }
     expect(agreed).toBe(seeds.length);
-  });
+  }, 120_000);
 });

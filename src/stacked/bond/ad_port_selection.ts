@@ -16,6 +16,7 @@ import {
   AD_PORT_SELECTED,
   type AdPort,
   type Aggregator,
+  adOf,
   adPorts,
   clearAggregator,
   hasPartner,
@@ -45,6 +46,8 @@ export function adPortSelection(port: AdPort): void {
   joined.ports.unshift(port);
   port.aggregator = joined;
   port.vars |= AD_PORT_SELECTED;
+  // It may have carried traffic where it was.
+  adOf(port).arrayStale = true;
   setReady(joined);
   adAggSelection(port);
   if (!joined.isActive) port.actor.state &= ~LACP_STATE_SYNCHRONIZATION;

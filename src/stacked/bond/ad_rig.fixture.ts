@@ -48,6 +48,7 @@ export class AdRig {
   /** Lines of the log. */
   readonly log: string[] = [];
   onSend: (sent: Sent) => void = () => {};
+  #enslaved = 0;
 
   constructor(world: World, options: AdRigOptions = {}) {
     const { mac = [2, 0, 0, 0, 0xaa, 0], slaves = 2, speed = 1000, duplex = DUPLEX_FULL, ...params } = options;
@@ -56,6 +57,7 @@ export class AdRig {
     const decoder = new TextDecoder();
     this.sim.machine.printk.registerConsole({ name: 'test', write: ({ text }) => this.log.push(decoder.decode(text)) });
     const dev = this.#device('bond0', mac, () => {});
+    netifCarrierOff(dev);
     this.bond = new Bonding(dev, { ...bondDefaultParams(), mode: BOND_MODE_8023AD, ...params });
     ad3Initialize(this.bond);
     for (let i = 0; i < slaves; i++) this.enslave(speed, duplex);
@@ -63,7 +65,7 @@ export class AdRig {
 
   /** One slave more; the link is up if its speed is known. */
   enslave(speed = 1000, duplex: number = DUPLEX_FULL): Slave {
-    const index = this.bond.slaves.length;
+    const index = this.#enslaved++;
     const mac = [...this.bond.dev.devAddr];
     mac[5]! += index;
     const dev = this.#device(`eth${index}`, mac, (bytes) => {
