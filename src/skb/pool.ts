@@ -243,7 +243,7 @@ export class SkbPool {
     for (let each = info.fragList(s); each !== null; ) {
       const next: SkBuff | null = each.next;
       each.next = null;
-      this.#put(each);
+      this.consume(each);
       each = next;
     }
     info.setFragList(s, null);

@@ -62,6 +62,7 @@ export const RING_HW_COUNTERS = [
   'rx_filtered',
   'rx_missed',
   'rx_too_long',
+  'rx_no_link',
   'tx_frames',
   'tx_descriptors',
   'interrupts',
@@ -88,8 +89,9 @@ export class RingHardware {
   readonly counters: Counters<(typeof RING_HW_COUNTERS)[number]> = new Counters(RING_HW_COUNTERS);
   /** Which queue a hash goes to; a driver may change it. */
   readonly indirection = new Uint16Array(RSS_TABLE_SIZE);
-  /** For tests: the transmitter does not move. */
+  /** For tests: the transmitter does not move; no interrupt arrives. */
   txStalled = false;
+  irqStuck = false;
   readonly #options: RingHardwareOptions;
   readonly #regs: Uint32Array;
   readonly #asserted: Uint8Array;
@@ -184,11 +186,20 @@ export class RingHardware {
     if (!stalled) for (let q = 0; q < this.queues; q++) this.#transmit(q);
   }
 
+  /** For tests: keeps interrupts from arriving, or lets those that wait arrive. */
+  setIrqStuck(stuck: boolean): void {
+    this.irqStuck = stuck;
+    if (!stuck) for (let q = 0; q < this.queues; q++) this.#assert(q);
+  }
+
   /** The wire's end: a frame arrives; its bytes are good during the call. */
   receive(bytes: Uint8Array, len: number): void {
     const regs = this.#regs;
     const up = (regs[REG_CTRL]! & CTRL_ENABLE) !== 0 && (regs[REG_STATUS]! & STATUS_LINK) !== 0;
-    if (!up || this.#memory === null || len < 14) return;
+    if (!up || this.#memory === null || len < ETH_HLEN) {
+      this.counters.count('rx_no_link');
+      return;
+    }
     if (!filterTakes(regs, bytes)) {
       this.counters.count('rx_filtered');
       return;
@@ -283,8 +294,9 @@ export class RingHardware {
   /** The line follows `cause & mask`; its rising edge interrupts. */
   #assert(q: number): void {
     const on = (this.#regs[qreg(q, Q_CAUSE)]! & this.#regs[qreg(q, Q_MASK)]!) !== 0 ? 1 : 0;
-    const rises = on === 1 && this.#asserted[q] === 0;
-    this.#asserted[q] = on;
+    const rises = on === 1 && this.#asserted[q] === 0 && !this.irqStuck;
+    // An interrupt that is stuck has not risen yet.
+    this.#asserted[q] = this.irqStuck ? 0 : on;
     if (!rises) return;
     this.counters.count('interrupts');
     this.#irq(q);

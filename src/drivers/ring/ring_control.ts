@@ -30,6 +30,7 @@ import {
   CTRL_VLAN_STRIP,
   FILTER_ENTRIES,
   Q_MASK,
+  Q_RX_HEAD,
   qreg,
   REG_CTRL,
   REG_FILTER,
@@ -88,13 +89,21 @@ export function ringEnable(dev: NetDevice, nic: RingNic): void {
 
 export function ringStop(dev: NetDevice, nic: RingNic): void {
   const { skbs, arena } = dev.net.machine;
+  for (let q = 0; q < nic.active; q++) {
+    const queue = nic.queues[q]!;
+    // What the card has filled and nobody has looked at goes with the ring.
+    const waiting = nic.hw.read(qreg(q, Q_RX_HEAD)) - queue.rxNext;
+    queue.rxFlushed += waiting < 0 ? waiting + queue.rxSize : waiting;
+  }
   nic.hw.write(REG_CTRL, CTRL_RESET);
   for (let q = 0; q < nic.active; q++) {
     const queue = nic.queues[q]!;
     for (let at = 0; at < queue.txSkb.length; at++) {
       const id = queue.txSkb[at]!;
       queue.txSkb[at] = -1;
-      if (id >= 0) skbs.kfree(skbs.byId(id), DropReason.QUEUE_PURGE);
+      if (id < 0) continue;
+      queue.txFlushed++;
+      skbs.kfree(skbs.byId(id), DropReason.QUEUE_PURGE);
     }
     netdevTxResetQueue(dev.txQueues[q]!);
     queue.tearDown(arena);

@@ -266,6 +266,7 @@ function ringRx(nic: RingNic, queue: RingQueue, budget: number): number {
     const skb = fresh < 0 ? null : skbs.build(buf, start, start + arena.slotSize);
     if (skb === null) {
       if (fresh >= 0) arena.release(fresh);
+      queue.rxLost++;
       dev.stats.add(len < ETH_HLEN ? STAT_RX_ERRORS : STAT_RX_DROPPED);
       continue;
     }

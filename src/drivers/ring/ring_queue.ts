@@ -51,6 +51,10 @@ export class RingQueue {
   rxPackets = 0;
   rxBytes = 0;
   txPackets = 0;
+  /** Received and lost for want of memory, or too short; thrown away by a reset, each way. */
+  rxLost = 0;
+  rxFlushed = 0;
+  txFlushed = 0;
   txBytes = 0;
   /** Arena buffer behind each receive descriptor, -1: none. */
   readonly rxBuf: Int32Array;
@@ -111,6 +115,13 @@ export class RingQueue {
     }
     this.refill(hw, arena);
     return true;
+  }
+
+  /** Slots that it holds: descriptors and receive buffers. */
+  slots(): number {
+    let held = (this.#rxMemory >= 0 ? 1 : 0) + (this.#txMemory >= 0 ? 1 : 0);
+    for (let i = 0; i < this.rxBuf.length; i++) if (this.rxBuf[i]! >= 0) held++;
+    return held;
   }
 
   /** Gives all memory back; the card must have been reset. Frames in the transmit ring are the driver's to free before. */
