@@ -227,6 +227,8 @@ export class Bonding {
   mcastWork: Work | null = null;
   /** When the MII monitor ran last, machine nanoseconds. */
   miiTickNs = Number.NEGATIVE_INFINITY;
+  /** When the ARP monitor wants to run next. */
+  arpDueNs = 0;
   /** Tells the bond what happens to its slaves. */
   notifier: Notifier | null = null;
 

@@ -32,6 +32,7 @@ export function bondWorkInitAll(bond: Bonding): void {
     bondArmMiiMonitor(bond, bond.params.miimon * MS);
   });
   bond.arpWork = new Work(machine, () => {
+    bondForgiveDelay(bond, machine.executive.now() - bond.arpDueNs);
     bondArpMonitor(bond);
     bondArmArpMonitor(bond, bond.params.arpInterval * MS);
   });
@@ -64,6 +65,19 @@ export function bondStartMonitors(bond: Bonding): void {
   ad3InitiateAggSelection(bond, 1);
 }
 
+/**
+ * The thread was held for so long: neither did we ask, nor hear what was answered, and no slave is to blame for it. Less than half
+ * an interval is within the monitor's own grace.
+ */
+function bondForgiveDelay(bond: Bonding, heldNs: number): void {
+  if (heldNs < (bond.params.arpInterval * MS) / 2) return;
+  for (const slave of bond.slaves) {
+    slave.lastTxNs += heldNs;
+    slave.lastRxNs += heldNs;
+    for (let i = 0; i < slave.targetLastArpRxNs.length; i++) slave.targetLastArpRxNs[i]! += heldNs;
+  }
+}
+
 /** In `delayNs`, if there is a miimon. */
 export function bondArmMiiMonitor(bond: Bonding, delayNs: number): void {
   if (bond.params.miimon > 0) bond.miiWork?.schedule(delayNs);
@@ -71,7 +85,9 @@ export function bondArmMiiMonitor(bond: Bonding, delayNs: number): void {
 
 /** In `delayNs`, if there is an arp_interval. */
 export function bondArmArpMonitor(bond: Bonding, delayNs: number): void {
-  if (bond.params.arpInterval > 0) bond.arpWork?.schedule(delayNs);
+  if (bond.params.arpInterval === 0) return;
+  bond.arpDueNs = bond.net.machine.executive.now() + delayNs;
+  bond.arpWork?.schedule(delayNs);
 }
 
 /** Nothing runs any more. */
