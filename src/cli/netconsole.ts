@@ -2,7 +2,7 @@
  * netpoll netconsole: run a netconsole, and set its targets up while it runs.
  *
  *     run [netconsole=]         the instance
- *     ls, get, set, mkdir, rmdir, tree, kmsg      what one does to it: the operations of its tree of attributes
+ *     ls, get, set, mkdir, rmdir, tree, kmsg, param      what one does to it: mostly the operations of its tree of attributes
  */
 import { createInterface } from 'node:readline';
 import { getSystemErrorMap } from 'node:util';
@@ -11,6 +11,7 @@ import { Errno, SetupError } from '../base/status.ts';
 import { printableText } from '../wire/netconsole_text.ts';
 import { type ControlClient, connectControl, defaultControlPath } from './netconsole_control.ts';
 import { type RunOptions, runNetconsole } from './netconsole_run.ts';
+import { addSysrqOptions } from './sysrq_accept.ts';
 import { die, note } from './terminal.ts';
 
 const RUN_EXAMPLES = `
@@ -42,6 +43,7 @@ Examples:
   $ netpoll netconsole set t1/userdata/cpu_nr_enabled 1
   $ netpoll netconsole mkdir t1/userdata/role && netpoll netconsole set t1/userdata/role/value web
   $ netpoll netconsole get t1/transmit_errors --json
+  $ netpoll netconsole param loglevel 8                     send debug messages, too
 `;
 
 interface ClientOptions {
@@ -51,8 +53,7 @@ interface ClientOptions {
 
 export function addNetconsole(program: Command): void {
   const group = program.command('netconsole').description('a netconsole of this host, and its targets while it runs');
-  group
-    .command('run')
+  addSysrqOptions(group.command('run'))
     .description('send the lines of stdin as records of a log to netconsole targets')
     .argument('[targets]', 'the value of netconsole=; targets can be made later')
     .option('--control <path>', 'socket for the other commands', defaultControlPath())
@@ -129,6 +130,18 @@ export function addNetconsole(program: Command): void {
           .map(([at, value]) => `${at} ${printableText(value)}`)
           .join('\n'),
       );
+    },
+  );
+  client(
+    'param',
+    'show or change a setting of the instance',
+    [
+      ['<name>', 'loglevel (1 to 8) or oops_only'],
+      ['[value]', 'the new value'],
+    ],
+    async (ask, [name = '', value = ''], { json }) => {
+      const now = await expectResult(ask, 'param', name, value);
+      print(json, { [name]: now }, () => String(now));
     },
   );
   client(

@@ -15,7 +15,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { SetupError } from '../base/status.ts';
 
-export const CONTROL_OPS = ['list', 'read', 'write', 'mkdir', 'rmdir', 'kmsg'] as const;
+export const CONTROL_OPS = ['list', 'read', 'write', 'mkdir', 'rmdir', 'kmsg', 'param'] as const;
 
 export interface ControlRequest {
   readonly op: (typeof CONTROL_OPS)[number];

@@ -3,8 +3,9 @@
  * its targets; targets are made and changed while it runs, through the control socket.
  */
 import { createInterface } from 'node:readline';
-import { SetupError } from '../base/status.ts';
+import { Errno, SetupError } from '../base/status.ts';
 import type { Netconsole } from '../clients/netconsole.ts';
+import { kstrtobool } from '../clients/netconsole_attributes.ts';
 import type { Printk } from '../machine/printk.ts';
 import { npinfoOf } from '../netpoll/npinfo.ts';
 import { decodeText, printableText } from '../wire/netconsole_text.ts';
@@ -12,9 +13,10 @@ import { type ControlAnswer, type ControlRequest, defaultControlPath, serveContr
 import { drained, startNetconsole } from './netconsole_host.ts';
 import { printLine } from './netconsole_lines.ts';
 import { lastComplaint } from './netpoll_client.ts';
+import { acceptSysrq, type SysrqFlags } from './sysrq_accept.ts';
 import { note, onStop } from './terminal.ts';
 
-export interface RunOptions {
+export interface RunOptions extends SysrqFlags {
   readonly control?: string | false;
   readonly stay?: boolean;
   readonly oopsOnly?: boolean;
@@ -55,6 +57,12 @@ export async function runNetconsole(param: string | undefined, options: RunOptio
     note(`target      ${target.name}, ${target.enabled ? 'enabled' : 'not enabled'}`);
   }
 
+  const enabled = netconsole.targets.filter((target) => target.enabled);
+  const acceptance = acceptSysrq(
+    host,
+    enabled.map(({ np }) => np),
+    options,
+  );
   links.start(netconsole, openDevice);
   const input = createInterface({ input: process.stdin });
   const ended = new Promise<void>((resolve) => {
@@ -73,6 +81,7 @@ export async function runNetconsole(param: string | undefined, options: RunOptio
   clearInterval(alive);
   input.close();
   server?.close();
+  acceptance?.close();
   links.stop();
   const waiting = await drained(host, DRAIN_MS);
   const targets = netconsole.targets.toReversed().map((target) => ({
@@ -97,6 +106,7 @@ function answer(netconsole: Netconsole, printk: Printk, { op, path, value }: Con
   const from = printk.nextSeq;
   let result: ControlAnswer['answer'] = 0;
   if (op === 'kmsg') printLine(printk, value);
+  else if (op === 'param') result = parameter(netconsole, printk, path, value);
   else if (op === 'write') result = configfs.write(path, value);
   else result = configfs[op](path);
   const log: string[] = [];
@@ -105,6 +115,21 @@ function answer(netconsole: Netconsole, printk: Printk, { op, path, value }: Con
     if (record !== undefined) log.push(`<${record.level}>${decodeText(record.text)}`);
   }
   return { answer: result, log };
+}
+
+/** Shows a setting of the whole instance, or changes it where `value` is not empty. */
+function parameter(netconsole: Netconsole, printk: Printk, name: string, value: string): string | number {
+  if (name === 'oops_only') {
+    const on = value === '' ? netconsole.oopsOnly : kstrtobool(value);
+    if (on === null) return -Errno.EINVAL;
+    netconsole.oopsOnly = on;
+    return on ? 'Y' : 'N';
+  }
+  if (name !== 'loglevel') return -Errno.ENOENT;
+  const level = value === '' ? printk.consoleLoglevel : Number(value);
+  if (!Number.isInteger(level) || level < printk.minimumConsoleLoglevel || level > 8) return -Errno.EINVAL;
+  printk.consoleLoglevel = level;
+  return String(level);
 }
 
 function loglevel(text: string | undefined): number {

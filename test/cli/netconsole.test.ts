@@ -97,6 +97,17 @@ describe('netpoll netconsole', () => {
     });
   });
 
+  it('changes which messages are sent', async () => {
+    expect(await run('netconsole', 'param', 'loglevel')).toMatchObject({ code: 0, stdout: '7\n' });
+    expect(await run('netconsole', 'param', 'loglevel', '9')).toMatchObject({ code: 1 });
+    expect(await run('netconsole', 'param', 'loglevel', '8')).toMatchObject({ code: 0, stdout: '8\n' });
+    expect(await run('netconsole', 'param', 'oops_only', 'no', '--json')).toMatchObject({
+      stdout: '{"oops_only":"N"}\n',
+    });
+    await run('netconsole', 'kmsg', '<7>of interest to few');
+    await collector.until('the message', () => messages().some(({ text }) => text === 'of interest to few'));
+  });
+
   it('lets nobody end it with rubbish, and refuses a second one in its place', async () => {
     for (const rubbish of ['{"op":"exec"}\n', 'x'.repeat(100_000), '\n', '{"op":"list","path":7,"value":""}\n']) {
       await new Promise<void>((resolve) => {
@@ -114,7 +125,7 @@ describe('netpoll netconsole', () => {
   it('ends at Ctrl-C, tells what it sent, and takes its socket along', async () => {
     expect(await instance.stop('SIGINT')).toEqual({ code: 0, signal: null });
     const { lines, targets } = JSON.parse(instance.stdout.toString()) as { lines: number; targets: { sent: number }[] };
-    expect([lines, targets.length, targets[0]!.sent]).toEqual([1, 1, messages().length]);
+    expect([lines, targets.length, targets[0]!.sent]).toEqual([2, 1, messages().length]);
     expect(existsSync(control)).toBe(false);
     const alone = await run('netconsole', 'ls');
     expect(alone.code).toBe(1);
