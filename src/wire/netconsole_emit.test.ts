@@ -153,6 +153,32 @@ describe('basic message', () => {
     });
   });
 
+  it('loses whole lines only where it does not fit, and as few as the kernel does', () => {
+    const line = fc.stringMatching(/^[a-z]{0,90}$/);
+    fc.assert(
+      fc.property(
+        fc.array(line, { minLength: 1, maxLength: 40 }),
+        fc.integer({ min: 256, max: 2048 }),
+        (lines, max) => {
+          const of = record({ text: ascii(lines.join('\n')), tsUs: 1e6 });
+          const out = new Uint8Array(max);
+          const n = formatBasic(of, out, { time: true, priority: true });
+          expect(n).toBeLessThan(max);
+          const whole = basic(of, true, true);
+          const cut = latin1(out.subarray(0, n));
+          expect(whole.startsWith(cut)).toBe(true);
+          expect(cut === '' || cut.endsWith('\n')).toBe(true);
+          // The next line would have had no room: its prefix, a newline, a terminator. (Of a text that is longer than the buffer, the
+          // kernel copies the buffer's length only.)
+          const left = whole.slice(n);
+          const next = left.slice(0, left.indexOf('\n') + 1);
+          if (left !== '' && lines.join('\n').length <= max) expect(n + next.length + 1).toBeGreaterThan(max - 1);
+        },
+      ),
+      { numRuns: 500 },
+    );
+  });
+
   it('is sliced every 1,000 bytes', () => {
     const sizes: number[] = [];
     forEachBasicDatagram(new Uint8Array(2500), 2500, (_, at, n) => sizes.push(at, n));
