@@ -55,7 +55,7 @@ async function send(text: string, words: string[], flags: SendOptions): Promise<
   const { host, options } = openForOptions(text);
   const np = new Netpoll('send', options);
   if (netpollSetup(host.net, np) < 0) throw new SetupError('ERR_NETPOLL_SETUP', lastComplaint(host));
-  const listener = acceptSysrq(host, options, flags);
+  const listener = acceptSysrq(host, [options], flags);
   if (listener !== null) createNetconsole(host.net, [{ extended: false, release: false, options }]);
   const info = np.dev === null ? null : npinfoOf(np.dev);
   const encoder = new TextEncoder();
@@ -87,7 +87,7 @@ async function sendRecords(text: string, words: string[], flags: SendOptions): P
   if (target?.enabled !== true) throw new SetupError('ERR_NETPOLL_SETUP', lastComplaint(host));
   const { printk } = host.machine;
   printk.consoleLoglevel = 8;
-  const listener = acceptSysrq(host, target.np, flags);
+  const listener = acceptSysrq(host, [target.np], flags);
   if (words.length > 0) printLine(printk, words.join(' '));
   else for await (const line of createInterface({ input: process.stdin })) printLine(printk, line);
   const waiting = await allSent(host, DRAIN_NS / 1e6);

@@ -73,23 +73,47 @@ export function newBootId(): Uint8Array {
   return id;
 }
 
+/** Listeners of a process. */
+export interface SysrqAcceptance {
+  readonly listeners: readonly SysrqListener[];
+  /** Before the machine is closed. */
+  close(): void;
+}
+
 /**
- * Listens on the device, address and port of `options`, if the flags say so; null if they do not. The caller closes the listener
- * before the machine. Throws SetupError.
+ * Listens on the device, address and port of each of `targets`, if the flags say so; null if they do not. A machine is asked once.
+ * Throws SetupError.
  */
-export function acceptSysrq(host: HostMachine, options: NetpollOptions, flags: SysrqFlags): SysrqListener | null {
+export function acceptSysrq(
+  host: HostMachine,
+  targets: readonly NetpollOptions[],
+  flags: SysrqFlags,
+): SysrqAcceptance | null {
   const secrets = sysrqSecrets(flags);
   if (secrets === null) return null;
   const sysrq = new Sysrq(host.machine, processWorld());
   sysrq.mask = secrets.mask;
   addSysrqNet(host.net, sysrq);
   addProcessReports(sysrq);
-  const made = createSysrqListener(host.net, options, sysrq, {
-    ...(secrets.mac === undefined ? {} : { mac: secrets.mac, bootId: newBootId() }),
-    insecure: secrets.insecure,
-  });
-  if (typeof made === 'number') throw new SetupError('ERR_NETPOLL_SETUP', lastComplaint(host));
-  return made;
+  const listeners: SysrqListener[] = [];
+  const taken = new Set<string>();
+  for (const options of targets) {
+    // Two targets of one device and port have one ear.
+    const ear = `${options.devName} ${options.localPort}`;
+    if (taken.has(ear)) continue;
+    taken.add(ear);
+    const made = createSysrqListener(host.net, options, sysrq, {
+      ...(secrets.mac === undefined ? {} : { mac: secrets.mac, bootId: newBootId() }),
+      insecure: secrets.insecure,
+    });
+    if (typeof made === 'number') throw new SetupError('ERR_NETPOLL_SETUP', lastComplaint(host));
+    listeners.push(made);
+  }
+  return { listeners, close: () => closeAll(listeners) };
+}
+
+function closeAll(listeners: readonly SysrqListener[]): void {
+  for (const listener of listeners) listener.close();
 }
 
 /** A process of the operating system as the world of a machine. */
