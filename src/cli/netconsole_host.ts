@@ -25,7 +25,10 @@ export interface HostNetconsole {
   readonly openDevice: (np: Netpoll) => void;
 }
 
-/** Starts the targets of `param` (`netconsole=`; null: none yet); with `quiet`, what is logged meanwhile is not sent. Throws SetupError for a value that is wrong. */
+/**
+ * Starts the targets of `param` (`netconsole=`; null: none yet); with `quiet`, what is logged meanwhile is not sent. Throws
+ * SetupError for a value that is wrong.
+ */
 export function startNetconsole(
   param: string | null,
   options: Omit<NetconsoleOptions, 'openDevice'> & { readonly quiet?: boolean } = {},

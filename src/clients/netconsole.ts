@@ -29,7 +29,10 @@ export { NetconsoleTarget } from './netconsole_target.ts';
 export interface NetconsoleOptions {
   /** Sends only what is printed while the machine oopses (`netconsole.oops_only`). */
   readonly oopsOnly?: boolean;
-  /** Longest message of each format in bytes. Nothing is lost with the default; kernels cut at PRINTK_MESSAGE_MAX, or before 6.4 the basic format at CONSOLE_LOG_MAX. */
+  /**
+   * Longest message of each format in bytes, at least 256. Nothing is lost with the default, MESSAGE_MAX; kernels cut at
+   * PRINTK_MESSAGE_MAX, or before 6.4 the basic format at CONSOLE_LOG_MAX.
+   */
   readonly messageMax?: { readonly extended: number; readonly basic: number };
   /** Called before a target's device is looked for: a world may open it. May throw a SetupError, which refuses the target. */
   readonly openDevice?: (np: Netpoll) => void;
