@@ -44,12 +44,13 @@ function seedsCommand(options: SeedsCommandOptions): void {
     throw new SetupError('ERR_NETPOLL_OPTIONS', `--plant ${plant}: one of ${PLANTS.join(', ')}`);
   }
   let failed = 0;
-  const total = { frames: 0, events: 0, panics: 0 };
+  const total = { frames: 0, events: 0, panics: 0, oldestMs: 0 };
   for (let seed = from; seed < from + count; seed++) {
     const verdict = runSeed(seed, plant);
     total.frames += verdict.frames;
     total.events += verdict.events;
     total.panics += verdict.panics;
+    total.oldestMs = Math.max(total.oldestMs, verdict.oldestMs);
     if (verdict.wrong.length === 0) continue;
     if (failed++ >= TOLD_MAX) continue;
     if (options.json === true) {
@@ -62,7 +63,7 @@ function seedsCommand(options: SeedsCommandOptions): void {
   }
   if (options.json === true) process.stdout.write(`${JSON.stringify({ from, count, failed, ...total })}\n`);
   else {
-    const what = `${total.frames} frames, ${total.events} events, ${total.panics} panics`;
+    const what = `${total.frames} frames (the oldest ${total.oldestMs.toFixed(1)} ms), ${total.events} events, ${total.panics} panics`;
     process.stdout.write(`${count} worlds from seed ${from}: ${failed} failed; ${what}\n`);
   }
   if (failed > TOLD_MAX) note(`${failed - TOLD_MAX} more failures are not shown`);

@@ -33,6 +33,9 @@ describe('the canary', () => {
       'lost frame': /never freed/,
       'lost by the card': /unaccounted for/,
       'wrong context': /without the tx lock/,
+      'interrupts off': /not called with interrupts off/,
+      starvation: /starved, not run for more than/,
+      'old frame': /ms old when it ended/,
     }[plant];
     expect([...found].filter((each) => expected.test(each)).length, [...found].join('\n')).toBeGreaterThan(0);
   });

@@ -1,10 +1,12 @@
 /**
  * The seed farm: random worlds with all checkers on. One seed is one world, one history, one verdict.
  *
- *  1. Draw machines (driver, CPUs, cost model or not), a wire with faults.
- *  2. For 20 to 60 virtual milliseconds: traffic of netpoll, printk and UDP, frames that are garbage, link flaps, stalled
- *     transmitters, stuck interrupts, sections with interrupts off, cards taken down and up, now and then a panic.
- *  3. Heal everything, let it run out, and ask the ledgers (sim/ledger.ts); contexts are watched all the time (sim/contexts.ts).
+ *  1. Draw machines (driver and its queues, CPUs, RPS, GRO, veths, cost model or not), a wire with faults.
+ *  2. For 20 to 60 virtual milliseconds: traffic of netpoll and UDP, trains of TCP segments, frames that are garbage, link flaps,
+ *     stalled transmitters, stuck interrupts, sections with interrupts off, cards taken down and up, rings and queues changed, busy
+ *     polling, now and then a panic.
+ *  3. Heal everything, let it run out, and ask the ledgers (sim/ledger.ts) and who watched for starvation (sim/starvation.ts);
+ *     contexts are watched all the time (sim/contexts.ts).
  *
  * A failure is a sentence and the seed that has it again.
  */
@@ -23,6 +25,8 @@ export interface SeedVerdict {
   readonly frames: number;
   readonly events: number;
   readonly panics: number;
+  /** Milliseconds for which the oldest frame lived. */
+  readonly oldestMs: number;
 }
 
 /** Long enough for the deferred queue: 128 frames, 4 at a time into the smallest ring, tries 100 ms apart. */
@@ -61,9 +65,17 @@ export function runSeed(seed: number, plant: Plant | null = null): SeedVerdict {
     for (const ledger of ledgers) wrong.push(...ledger.check(false));
     heal(wire, stations);
     events += world.runFor(HEALED_NS);
-    for (const { sim, ledger } of stations) wrong.push(...ledger.check(!sim.machine.dead));
-    const ports = stations.map(({ port }) => port);
-    wrong.push(...checkWire(wire, ports, heard, true));
+    for (const { sim, ledger, starvation } of stations) {
+      wrong.push(...ledger.check(!sim.machine.dead), ...starvation.stop());
+      if (ledger.oldestNs > starvation.boundNs) {
+        const ms = Math.round(ledger.oldestNs / 1e6);
+        wrong.push(
+          `${ledger.name}: a frame was ${ms} ms old when it ended, at most ${starvation.boundNs / 1e6} were allowed`,
+        );
+      }
+    }
+    const cards = stations.map(({ card }) => card.account);
+    wrong.push(...checkWire(wire, cards, heard, true));
   } catch (error) {
     wrong.push(
       error instanceof Error ? (plant === null ? (error.stack ?? error.message) : error.message) : String(error),
@@ -75,16 +87,17 @@ export function runSeed(seed: number, plant: Plant | null = null): SeedVerdict {
     frames: ledgers.reduce((sum, ledger) => sum + ledger.entered, 0),
     events,
     panics: stations.filter(({ sim }) => sim.machine.dead).length,
+    oldestMs: ledgers.reduce((most, { oldestNs }) => Math.max(most, oldestNs / 1e6), 0),
   };
 }
 
 function heal(wire: Wire, stations: readonly SeedStation[]): void {
   wire.partitioned = false;
   for (const station of stations) {
-    const { port } = station;
-    port.setTxStalled(false);
-    port.setLink(true);
-    port.setIrqStuck(false);
+    const { card } = station;
+    card.setTxStalled(false);
+    card.setLink(true);
+    card.setIrqStuck(false);
     if (!station.sim.machine.dead) station.up();
   }
 }
