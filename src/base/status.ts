@@ -44,6 +44,8 @@ export const Errno = {
   ENFILE: 23,
   ENOSPC: 28,
   EMLINK: 31,
+  ELOOP: 40,
+  EXFULL: 54,
   ERANGE: 34,
   ENAMETOOLONG: 36,
   ENOTEMPTY: 39,
