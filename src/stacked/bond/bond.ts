@@ -276,9 +276,12 @@ export class Slave {
   portPriority = 0xff;
   /** balance-tlb, balance-alb: its share of the hash table. */
   tlb: TlbSlaveInfo | null = null;
-  /** What of the bond's PROMISC and ALLMULTI it has been given. */
+  /** What of the bond's PROMISC, ALLMULTI, addresses and groups it has been given (rx_mode.ts). */
   promisc = false;
   allmulti = false;
+  /** And of its groups and further addresses, by their bytes. */
+  readonly groups = new Map<string, Uint8Array>();
+  readonly unicasts = new Map<string, Uint8Array>();
   /** The device's statistics that the bond's contain already. */
   stats: Counters<StatName> | null = null;
   /** Its own netpoll client while the bond is used by netpoll (bond_netpoll.ts). */

@@ -73,6 +73,7 @@ export function createBond(net: Net, name = 'bond%d', params: Partial<BondParams
   dev.priv = bond;
   dev.flags |= IFF_MASTER;
   dev.noQueue = true;
+  dev.unicastFilter = true;
   dev.minMtu = BOND_MTU_MIN;
   dev.maxMtu = BOND_MTU_MAX;
   dev.features = BOND_FEATURES;
@@ -119,6 +120,7 @@ const BOND_OPS: DeviceOps = {
     bond.sendPeerNotif = 0;
     if (bondIsLb(bond)) bondAlbDeinitialize(bond);
     bond.recvProbe = null;
+    bondSyncRxMode(bond, false);
   },
 
   /** (`bond_uninit`) */

@@ -3,13 +3,14 @@
  * written: after every step, 150 and 700 ms later, the active slave, the carrier, the addresses, every slave's state, link and
  * failure count; and which slave carried six frames. Recorded states, not ours; ours must equal them.
  */
-import { gunzipSync } from 'node:zlib';
+
 import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
 import { netifCarrierOk, OPERSTATES } from '../../device/net_device.ts';
 import { devOpen } from '../../device/open.ts';
-import { BondRig } from './bond_rig.fixture.ts';
 import { BOND_LINK_BACK, BOND_LINK_DOWN, BOND_LINK_FAIL, bondIsActiveSlave } from './bond.ts';
+import { BondRig } from './bond_rig.fixture.ts';
 import { bondEnslave } from './enslave.ts';
 import { bondSetOption } from './options.ts';
 
@@ -20,7 +21,11 @@ interface Run {
 }
 
 const golden = new URL('../../../test/golden/bonding/', import.meta.url);
-const LINKS: Record<number, string> = { [BOND_LINK_FAIL]: 'going down', [BOND_LINK_DOWN]: 'down', [BOND_LINK_BACK]: 'going back' };
+const LINKS: Record<number, string> = {
+  [BOND_LINK_FAIL]: 'going down',
+  [BOND_LINK_DOWN]: 'down',
+  [BOND_LINK_BACK]: 'going back',
+};
 
 /** An ICMP echo request from 10.0.0.1 to 10.0.0.2, identifier `id`; the sender's MAC ends in `mac`. */
 function echo(mac: number, id: number): Uint8Array {
