@@ -22,6 +22,7 @@ Lines of stdin: "text", "<6>text" (as to /dev/kmsg), "<6>[   12.345678] text" (a
 
 Examples:
   $ dmesg --follow --raw | netpoll netconsole run '+6665@10.0.0.1/eth0,6666@10.0.0.2/02:00:00:00:00:02'
+  $ netpoll netconsole run '+@/eth0,@10.0.0.2/' --sysrq-key-file keys     and takes commands of netpoll sysrq
   $ netpoll netconsole run --stay &                        no target yet
   $ netpoll netconsole mkdir t1
   $ netpoll netconsole set t1/dev_name eth0
