@@ -20,24 +20,24 @@ import { Inet } from '../inet/inet.ts';
 import { udpBind } from '../inet/udp.ts';
 import { createDemoFleet, NETCONSOLE_PORT } from '../lab/demo_fleet.ts';
 import type { SimMachine } from '../sim/sim_machine.ts';
+import { type LsBondOptions, lsBond } from './ls_bond.ts';
 import { type EthtoolQuery, ethtoolJson, ethtoolText } from './ls_ethtool.ts';
 import { linkJson, linkText } from './ls_link.ts';
 import { die, endWithReader } from './terminal.ts';
 
 const EXAMPLES = `
-What: link [DEV], ethtool DEV, nstat, dev, softnet_stat, interrupts, softirqs, ptype, drops.
+What: link [DEV], ethtool DEV, nstat, dev, softnet_stat, interrupts, softirqs, ptype, drops, bond.
 
 Examples:
   $ netpoll ls link -s                           counters of every device, as ip -s link
   $ netpoll ls ethtool -S eth0 --machine web-1   the driver's own, as ethtool -S
   $ netpoll ls softnet_stat --after 6.5          what the network softirq did until web-1 was dead
   $ netpoll ls drops --json
+  $ netpoll ls bond --bond 'mode=802.3ad lacp_rate=fast' --after 12     two bonds that find each other
 `;
 
-interface LsOptions {
+interface LsOptions extends LsBondOptions {
   readonly machine: string;
-  readonly after: string;
-  readonly seed: string;
   readonly json?: boolean;
   readonly stats?: boolean;
   readonly statistics?: boolean;
@@ -52,7 +52,7 @@ export function addLs(program: Command): void {
   program
     .command('ls')
     .description('counters of a simulated machine, as ip, ethtool, nstat and /proc show them')
-    .argument('<what>', 'link, ethtool, nstat, dev, softnet_stat, interrupts, softirqs, ptype or drops')
+    .argument('<what>', 'link, ethtool, nstat, dev, softnet_stat, interrupts, softirqs, ptype, drops or bond')
     .argument('[device]', 'for link and ethtool')
     .option('--machine <name>', 'whose: collector, web-1, db-1 or edge-1', 'collector')
     .option('--after <seconds>', 'seconds of simulated time', '5')
@@ -64,6 +64,9 @@ export function addLs(program: Command): void {
     .option('-k, --features', 'ethtool: offloads')
     .option('-l, --channels', 'ethtool: queues')
     .option('-i, --driver', 'ethtool: the driver')
+    .option('--bond <options>', 'bond: as name=value ..., of both ends')
+    .option('--slaves <n>', 'bond: how many cables', '2')
+    .option('--pull <cables>', 'bond: eth1@3 is pulled after 3 seconds, eth1@3-5 for two')
     .option('--json', 'as JSON')
     .addHelpText('after', EXAMPLES)
     .action((what: string, device: string | undefined, options: LsOptions) => {
@@ -78,12 +81,16 @@ export function addLs(program: Command): void {
 
 /** What the command prints. Throws SetupError for what is not there. */
 export function ls(what: string, device: string | undefined, options: LsOptions): string {
-  const { sim, inet } = grow(options);
-  const report = reports(sim, inet, device, options)[what];
+  const report = what === 'bond' ? lsBond(options) : reportOf(what, device, options);
   if (report === undefined) {
     throw new SetupError('ERR_NETPOLL_OPTIONS', `nothing is called ${what}: netpoll ls --help shows what is`);
   }
   return options.json === true ? `${JSON.stringify(report.json())}\n` : report.text();
+}
+
+function reportOf(what: string, device: string | undefined, options: LsOptions): Report | undefined {
+  const { sim, inet } = grow(options);
+  return reports(sim, inet, device, options)[what];
 }
 
 interface Report {
