@@ -33,6 +33,13 @@ export function adEnableCollectingDistributing(port: AdPort): void {
   if (port.aggregator === null || !port.aggregator.isActive) return;
   adEnablePort(port);
   adOf(port).arrayStale = true;
+  condSetPeerNotif(port);
+}
+
+/** With broadcast_neighbor the partners may be several switches, which learn of us by what we send. (`ad_cond_set_peer_notif`) */
+function condSetPeerNotif({ slave: { bond } }: AdPort): void {
+  const { broadcastNeigh, numPeerNotif, peerNotifDelay } = bond.params;
+  if (broadcastNeigh) bond.sendPeerNotif = numPeerNotif * Math.max(1, peerNotifDelay);
 }
 
 /** The port may receive from now on, not send, if its aggregator is the active one. (`ad_enable_collecting`) */

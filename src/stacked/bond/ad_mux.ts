@@ -15,7 +15,6 @@ import {
   adDisableDistributing,
   adEnableCollecting,
   adEnableCollectingDistributing,
-  adEnablePort,
   adPortIsEnabled,
 } from './ad_enable.ts';
 import {
@@ -157,9 +156,7 @@ function outOfSync(port: AdPort, selected: boolean): boolean {
 
 /** A port that carries traffic and whose slave was set aside (its link had failed) is taken back. */
 function keepEnabled(port: AdPort): void {
-  if (!port.aggregator?.isActive || adPortIsEnabled(port)) return;
-  adEnablePort(port);
-  adOf(port).arrayStale = true;
+  if (!adPortIsEnabled(port)) adEnableCollectingDistributing(port);
 }
 
 function partnerHas(port: AdPort, bit: number): boolean {

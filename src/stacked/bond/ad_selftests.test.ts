@@ -13,7 +13,7 @@ import { createSimMachine, type SimMachine } from '../../sim/sim_machine.ts';
 import { SimPort } from '../../sim/sim_port.ts';
 import { Wire } from '../../sim/wire.ts';
 import { World } from '../../sim/world.ts';
-import { ETH_P_ALL } from '../../wire/eth.ts';
+import { ETH_P_ALL, ETH_P_ARP } from '../../wire/eth.ts';
 import { ETH_P_SLOW, LACP_STATE_ACTIVITY, LACP_STATE_DISTRIBUTING, LACP_STATE_EXPIRED } from '../../wire/lacp.ts';
 import { ad3GetActiveAggInfo } from './ad_carrier.ts';
 import type { AdPort } from './ad_port.ts';
@@ -160,25 +160,36 @@ describe('the selftest', () => {
   });
 });
 
+interface Station {
+  readonly sim: SimMachine;
+  readonly ports: readonly SimPort[];
+  readonly bond: Bonding;
+}
+
+/** Machines a and b, each with a card on each wire, and an open bond of them. */
+function stations(lab: Lab, wires: readonly Wire[], more = ''): [Station, Station] {
+  const make = (hostname: string): Station => {
+    const sim = lab.machine(hostname);
+    const ports = wires.map(
+      (wire, i) => new SimPort(lab.world, { name: `sim:${i}`, mac: lab.mac(), wire, promiscuous: true }),
+    );
+    const options = `mode=802.3ad miimon=100 lacp_rate=fast xmit_hash_policy=layer3+4 ${more}`.trim();
+    const devices = ports.map((port, i) => createNic(sim.net, port, `eth${i}`));
+    const bond = bondOver(sim, options, devices);
+    return { sim, ports, bond };
+  };
+  return [make('a'), make('b')];
+}
+
+const usable = ({ bond }: Station): string => bond.usableSlaves.map(({ dev }) => dev.name).join();
+
 describe('over simulated cards', () => {
   it('two bonds agree, lose a cut wire after three seconds of silence, a pulled plug at once, and get both back', () => {
     const lab = new Lab();
     const wires = [new Wire(lab.world), new Wire(lab.world)];
-    const ends = ['a', 'b'].map((hostname) => {
-      const sim = lab.machine(hostname);
-      const ports = wires.map(
-        (wire, i) => new SimPort(lab.world, { name: `sim:${i}`, mac: lab.mac(), wire, promiscuous: true }),
-      );
-      const bond = bondOver(
-        sim,
-        'mode=802.3ad miimon=100 lacp_rate=fast xmit_hash_policy=layer3+4',
-        ports.map((port, i) => createNic(sim.net, port, `eth${i}`)),
-      );
-      expect(devOpen(bond.dev)).toBe(0);
-      return { sim, ports, bond };
-    });
-    const [a, b] = ends as [(typeof ends)[0], (typeof ends)[0]];
-    const usable = ({ bond }: typeof a): string => bond.usableSlaves.map(({ dev }) => dev.name).join();
+    const ends = stations(lab, wires);
+    const [a, b] = ends;
+    for (const { bond } of ends) expect(devOpen(bond.dev)).toBe(0);
     lab.run(4);
     expect(ends.map(usable)).toEqual(['eth0,eth1', 'eth0,eth1']);
     expect(ends.map(({ bond }) => netifCarrierOk(bond.dev))).toEqual([true, true]);
@@ -197,5 +208,31 @@ describe('over simulated cards', () => {
     a.ports[0]!.setLink(true);
     expect(lab.until(40, () => ends.every((end) => usable(end) === 'eth0,eth1'))).toBe(true);
     for (const { sim } of ends) expect(sim.machine.skbs.inUse).toBe(0);
+  });
+
+  it.each([
+    ['on', true],
+    ['off', false],
+  ])('with broadcast_neighbor=%s a bond announces itself on every link when one joins: %s', (value, announces) => {
+    const lab = new Lab();
+    const wires = [new Wire(lab.world), new Wire(lab.world)];
+    const heard: number[] = [];
+    for (const [i, wire] of wires.entries()) {
+      wire.attach({ receive: (bytes) => void (((bytes[12]! << 8) | bytes[13]!) === ETH_P_ARP && heard.push(i)) });
+    }
+    const ends = stations(lab, wires, `broadcast_neighbor=${value}`);
+    ends[0].bond.dev.addresses.push({ family: 4, v4: 0x0a000001 });
+    for (const { bond } of ends) expect(devOpen(bond.dev)).toBe(0);
+    lab.run(4);
+    expect(ends.map(usable)).toEqual(['eth0,eth1', 'eth0,eth1']);
+    expect(heard).toEqual(announces ? expect.arrayContaining([0, 1]) : []);
+    // One more when a link comes back, on both.
+    heard.length = 0;
+    ends[0].ports[1]!.setLink(false);
+    lab.run(1);
+    ends[0].ports[1]!.setLink(true);
+    expect(lab.until(40, () => ends.every((end) => usable(end) === 'eth0,eth1'))).toBe(true);
+    lab.run(1);
+    expect(heard.sort()).toEqual(announces ? [0, 1] : []);
   });
 });

@@ -3,6 +3,7 @@
  * announcements, the first at once, the others peer_notif_delay apart.
  *
  *     bondChangeActiveSlave --> sendPeerNotif = num_peer_notif * delay --> monitor tick: one less; due: announce
+ *     802.3ad with broadcast_neighbor: a port starts to carry traffic (ad_enable.ts)
  *
  * An announcement: a gratuitous ARP request for every IPv4 address, an unsolicited neighbour advertisement for every IPv6 one,
  * of the bond and of every VLAN device on it; and NOTIFY_PEERS for whoever wants to know.
@@ -27,7 +28,7 @@ import {
   NDISC_TARGET,
   writeLinkLayerOption,
 } from '../../wire/ndisc.ts';
-import type { Bonding } from './bond.ts';
+import { BOND_MODE_8023AD, type Bonding, type Slave } from './bond.ts';
 
 const OPTION_LEN = 8;
 const NO_MAC = new Uint8Array(6);
@@ -35,14 +36,12 @@ const ALL_NODES = Uint8Array.of(0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 
 
 /** An announcement is due now. (`bond_should_notify_peers`) */
 export function bondShouldNotifyPeers(bond: Bonding): boolean {
-  const slave = bond.currActiveSlave;
-  return (
-    slave !== null &&
-    bond.sendPeerNotif > 0 &&
-    bond.sendPeerNotif % Math.max(1, bond.params.peerNotifDelay) === 0 &&
-    netifCarrierOk(bond.dev) &&
-    (slave.dev.state & LINK_STATE_LINKWATCH_PENDING) === 0
-  );
+  const { sendPeerNotif, params, usableSlaves, currActiveSlave } = bond;
+  if (sendPeerNotif === 0 || sendPeerNotif % Math.max(1, params.peerNotifDelay) !== 0) return false;
+  if (!netifCarrierOk(bond.dev)) return false;
+  const settled = ({ dev }: Slave) => (dev.state & LINK_STATE_LINKWATCH_PENDING) === 0;
+  if (params.mode === BOND_MODE_8023AD) return usableSlaves.length > 0 && usableSlaves.every(settled);
+  return currActiveSlave !== null && settled(currActiveSlave);
 }
 
 /** Announces the addresses of the bond and of what stands on it. Process context. */
