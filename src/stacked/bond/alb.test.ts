@@ -2,10 +2,15 @@
 import { describe, expect, it } from 'vitest';
 import { devSetMacAddress } from '../../device/dev_addr.ts';
 import { netifCarrierOff, netifCarrierOn } from '../../device/net_device.ts';
+import { devOpen } from '../../device/open.ts';
+import { Netpoll } from '../../netpoll/netpoll.ts';
+import { netpollParseOptions } from '../../netpoll/options.ts';
+import { netpollSetup } from '../../netpoll/setup.ts';
 import { skbPut } from '../../skb/sk_buff.ts';
 import { devQueueXmit } from '../../stack/dev_queue_xmit.ts';
 import { ARPOP_REPLY, ARPOP_REQUEST, writeArp } from '../../wire/arp.ts';
 import { ETH_P_ARP, writeEth } from '../../wire/eth.ts';
+import { brAddIf, bridgeOf, createBridge } from '../bridge.ts';
 import { type ArpRig, arpRig } from './arp_rig.fixture.ts';
 import { BOND_MODE_ALB, BOND_MODE_TLB } from './bond.ts';
 import { bondRelease } from './release.ts';
@@ -208,5 +213,50 @@ describe('balance-alb', () => {
     devQueueXmit(skb);
     expect(rig.seen[before]).toEqual({ slave: 0, bytes: sent });
     expect(rig.bond.alb!.rx!.used).toHaveLength(0);
+  });
+
+  it('with interrupts off tells a client that has to give way by the slave’s netpoll, if there is one', () => {
+    const rig = setup();
+    arp(rig, ARPOP_REPLY, 2, clientMac(2));
+    const first = rig.bond.alb!.rx!.used[0]!.slave!;
+    const other = rig.bond.slaves.find((each) => each !== first)!;
+    rig.bond.currActiveSlave = other;
+    const parsed = netpollParseOptions('@10.0.0.1/bond0,@10.0.0.9/');
+    if (!parsed.ok) throw new Error(parsed.error.reason);
+    expect(netpollSetup(rig.net, new Netpoll('test', parsed.options))).toBe(0);
+    const { dev } = rig.bond;
+    const skb = rig.machine.skbs.allocForDevice(dev, 42)!;
+    const at = skbPut(skb, 42);
+    // 10.0.2.0 falls on the same place of the table as 10.0.0.2.
+    writeEth(skb.arena.view, at, clientMac(7), dev.devAddr, ETH_P_ARP);
+    writeArp(skb.arena.view, at + 14, ARPOP_REPLY, dev.devAddr, 0x0a000001, clientMac(7), 0x0a000200);
+    skb.protocol = ETH_P_ARP;
+    const from = rig.seen.length;
+    const were = rig.machine.cpu.localIrqSave();
+    dev.ops.startXmit(skb, dev, dev.txQueues[0]!);
+    rig.machine.cpu.localIrqRestore(were);
+    const name = rig.bond.slaves.indexOf(other);
+    expect(told(rig, from).filter((line) => line.includes(mac(clientMac(2))))).toEqual(
+      Array.from({ length: 2 }, () => `v${name} ${mac(clientMac(2))} ${mac(other.dev.devAddr)}`),
+    );
+  });
+
+  it('under a bridge receives what clients send to slaves as sent to the bond', () => {
+    const rig = setup();
+    const br = createBridge(rig.net);
+    expect(brAddIf(bridgeOf(br), rig.bond.dev)).toBe(0);
+    devOpen(br);
+    rig.run(100);
+    const got: string[] = [];
+    rig.stack.types.add(0x88b5, (skb) => {
+      got.push(`${skb.dev!.name} ${skb.pktType}`);
+      skb.pool.consume(skb);
+      return 0;
+    });
+    const frame = new Uint8Array(60);
+    writeEth(new DataView(frame.buffer), 0, rig.devices[1]!.devAddr, clientMac(2), 0x88b5);
+    rig.receive(1, frame);
+    rig.run(10);
+    expect(got).toEqual(['br0 0']);
   });
 });

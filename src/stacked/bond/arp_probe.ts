@@ -14,12 +14,12 @@ import type { NetDevice } from '../../device/net_device.ts';
 import { Loglevel } from '../../machine/printk.ts';
 import { DropReason } from '../../skb/drop_reason.ts';
 import type { SkBuff } from '../../skb/sk_buff.ts';
-import { devQueueXmit } from '../../stack/dev_queue_xmit.ts';
 import { type IpAddress, printIp } from '../../wire/address.ts';
 import { ARPOP_REQUEST } from '../../wire/arp.ts';
 import type { VlanDev } from '../vlan_dev.ts';
 import { arpCreate, ndiscNsCreate } from './arp_frame.ts';
 import { BOND_ARP_VALIDATE_NONE, type Bonding, type Slave } from './bond.ts';
+import { bondDevQueueXmit } from './dev_queue_xmit.ts';
 import { bondHandleVlan, bondVerifyDevicePath } from './device_path.ts';
 
 const UNSPECIFIED = new Uint8Array(16);
@@ -71,6 +71,5 @@ function send(slave: Slave, skb: SkBuff | null, tags: readonly VlanDev[]): void 
     return;
   }
   slave.lastTxNs = slave.dev.net.machine.executive.now();
-  skb.dev = slave.dev;
-  devQueueXmit(skb);
+  bondDevQueueXmit(slave.bond, skb, slave.dev);
 }

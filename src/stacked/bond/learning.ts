@@ -9,10 +9,10 @@ import { NET_ADDR_STOLEN } from '../../device/net_device.ts';
 import { DropReason } from '../../skb/drop_reason.ts';
 import { skbPut } from '../../skb/sk_buff.ts';
 import { vlanInsertTag } from '../../skb/vlan_tag.ts';
-import { devQueueXmit } from '../../stack/dev_queue_xmit.ts';
 import { ETH_HLEN, ETH_ZLEN, writeEth } from '../../wire/eth.ts';
 import { type VlanDev, vlanDevPriv } from '../vlan_dev.ts';
 import type { Slave } from './bond.ts';
+import { bondDevQueueXmit } from './dev_queue_xmit.ts';
 
 /** The configuration test protocol of Ethernet II: ignored by everybody. */
 export const ETH_P_LOOPBACK = 0x9000;
@@ -43,5 +43,5 @@ function send(slave: Slave, mac: Uint8Array, vlan: VlanDev | null): void {
     skb.pool.kfree(skb, DropReason.NOMEM);
     return;
   }
-  devQueueXmit(skb);
+  bondDevQueueXmit(slave.bond, skb, dev);
 }

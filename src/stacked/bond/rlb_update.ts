@@ -9,12 +9,12 @@
 import { devSetPromiscuity } from '../../device/change.ts';
 import { DropReason } from '../../skb/drop_reason.ts';
 import { vlanInsertTag } from '../../skb/vlan_tag.ts';
-import { devQueueXmit } from '../../stack/dev_queue_xmit.ts';
 import { ARPOP_REPLY } from '../../wire/arp.ts';
 import { ETH_P_8021Q, isValidMac, macEquals } from '../../wire/eth.ts';
 import { ALB_TICKS_A_SECOND, type AlbBondInfo, type RlbClient } from './alb_info.ts';
 import { arpCreate } from './arp_frame.ts';
 import type { Bonding, Slave } from './bond.ts';
+import { bondDevQueueXmit } from './dev_queue_xmit.ts';
 import { albSendLearningPackets } from './learning.ts';
 import { rlbNextRxSlave } from './rlb_next.ts';
 
@@ -73,8 +73,7 @@ export function rlbUpdateClient(client: RlbClient): void {
       skb.pool.kfree(skb, DropReason.NOMEM);
       continue;
     }
-    skb.dev = dev;
-    devQueueXmit(skb);
+    bondDevQueueXmit(slave.bond, skb, dev);
   }
 }
 

@@ -10,8 +10,11 @@
  * Answers to bond_handle_frame.
  */
 import type { RxHandlerResult } from '../../device/net_device.ts';
-import { PACKET_BROADCAST, PACKET_MULTICAST, type SkBuff } from '../../skb/sk_buff.ts';
-import { BOND_MODE_ALB, type Slave } from './bond.ts';
+import { pskbExpandHead } from '../../skb/copy.ts';
+import { PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, type SkBuff, skbHeaderCloned } from '../../skb/sk_buff.ts';
+import { ETH_ALEN } from '../../wire/eth.ts';
+import { isBridgeMaster } from '../bridge_dev.ts';
+import { BOND_MODE_ALB, type Bonding, type Slave } from './bond.ts';
 
 /** The slave's rxHandler. 'consumed': the frame is gone; else it is still the caller's, 'another': on the bond now. */
 export function bondHandleFrame(slave: Slave, skb: SkBuff): RxHandlerResult {
@@ -23,7 +26,16 @@ export function bondHandleFrame(slave: Slave, skb: SkBuff): RxHandlerResult {
   }
   if (bondShouldDeliverExactMatch(slave, skb)) return isLinkLocal(skb) ? 'pass' : 'exact';
   skb.dev = bond.dev;
+  if (bond.params.mode === BOND_MODE_ALB && skb.pktType === PACKET_HOST) toBondAddress(bond, skb);
   return 'another';
+}
+
+/** balance-alb tells clients addresses of slaves, which a bridge over the bond would not know as its own. */
+function toBondAddress(bond: Bonding, skb: SkBuff): void {
+  const { master, devAddr } = bond.dev;
+  if (master === null || !isBridgeMaster(master) || (skbHeaderCloned(skb) && !pskbExpandHead(skb, 0, 0))) return;
+  const { bytes } = skb.arena;
+  for (let i = 0; i < ETH_ALEN; i++) bytes[skb.macHeader + i] = devAddr[i]!;
 }
 
 /** The frame is not for the bond. (`bond_should_deliver_exact_match`) */
