@@ -14,6 +14,8 @@ import { lacks, titled } from '../netns/needs.ts';
 import { type VethPair, vethPair } from '../netns/rig.ts';
 
 const NETPOLL = [process.execPath, 'bin/netpoll.js'];
+/** A program may have to wait for its turn on a busy machine. */
+const READY_MS = 30_000;
 const KEY = 'a1b2c3d4e5f60718'.repeat(4);
 let folder: string;
 let keys: string;
@@ -60,10 +62,10 @@ async function pair(name: string, ...flags: string[]): Promise<{ collector: Chil
     ...NETPOLL,
     ...['collect', '--listen', `udp:127.0.0.1:${log}`, '--jsonl', '--no-http'],
   ]);
-  await collector.bindsUdp(log);
+  await collector.bindsUdp(log, READY_MS);
   const options = `${port}@127.0.0.1/udp:127.0.0.1:${port},${log}@127.0.0.1/`;
   const machine = await Child.start(holding([...NETPOLL, 'send', options, ...flags], name));
-  await machine.bindsUdp(port);
+  await machine.bindsUdp(port, READY_MS);
   return { collector, machine, at: `127.0.0.1:${port}` };
 }
 
@@ -128,6 +130,27 @@ describe('netpoll sysrq over loopback', () => {
     for (const child of [collector, deaf.collector]) await child.stop('SIGINT');
   });
 
+  it('commands netpoll netconsole run, through the port that its target sends from', { timeout: 60_000 }, async () => {
+    const [log, port] = [await freePort(), await freePort()];
+    const collector = await Child.start([
+      ...NETPOLL,
+      ...['collect', '--listen', `udp:127.0.0.1:${log}`, '--jsonl', '--no-http'],
+    ]);
+    await collector.bindsUdp(log, READY_MS);
+    const target = `+${port}@127.0.0.1/udp:127.0.0.1:${port},${log}@127.0.0.1/`;
+    const machine = await Child.start(
+      holding([...NETPOLL, 'netconsole', 'run', target, '--no-control', '--sysrq-key-file', keys], 'netconsole'),
+    );
+    await machine.bindsUdp(port, READY_MS);
+    await machine.says(/enabled/);
+    expect((await sysrq(`127.0.0.1:${port}`, '5', 't', '-k', keys)).code).toBe(0);
+    await arrives(collector, 'sysrq: Loglevel set to 5');
+    await arrives(collector, 'sysrq: Show State');
+    expect(texts(collector).join('\n')).not.toContain('task:ksoftirqd');
+    expect((await machine.stop('SIGINT')).code).toBe(0);
+    await collector.stop('SIGINT');
+  });
+
   it('sends plain characters where both ends say that it is insecure', { timeout: 60_000 }, async () => {
     const { collector, machine, at } = await pair('insecure', '--sysrq-insecure', '--sysrq-mask', '8');
     await machine.says(/insecure: whoever can send a datagram here/);
@@ -161,11 +184,11 @@ describe.skipIf(lacking !== undefined)(titled('netpoll sysrq over veth, to packe
       ...NETPOLL,
       ...['collect', '--listen', 'udp:0.0.0.0:6666', '--jsonl', '--no-http'],
     ]);
-    await collector.bindsUdp(6666);
+    await collector.bindsUdp(6666, READY_MS);
     const machine = await a.space.start(
       holding([...NETPOLL, 'send', '6665@10.0.0.1/v0,6666@10.0.0.2/', '--sysrq-key-file', keys], 'veth'),
     );
-    await machine.bindsPacket();
+    await machine.bindsPacket(1, READY_MS);
     const asked = await b.space.start([...NETPOLL, 'sysrq', '10.0.0.1', 't', '-k', keys, '--json'], { NO_COLOR: '1' });
     expect(await asked.ended).toEqual({ code: 0, signal: null });
     expect(JSON.parse(asked.lines[0]!)).toMatchObject({ key: 't', status: 'accepted' });
