@@ -94,7 +94,7 @@ describe.skipIf(lacking !== undefined).each([['active-backup'], ['balance-rr']])
           'va1',
         ];
         const stormed = await a.start(storm);
-        await stormed.says(/"ready"/);
+        await stormed.says(/"ready"/, 30_000);
         const { mac } = JSON.parse(stormed.lines[0]!) as { mac: string };
         await b.neighbour('br0', '10.0.0.1', mac);
         const flood = await b.start([
@@ -104,7 +104,7 @@ describe.skipIf(lacking !== undefined).each([['active-backup'], ['balance-rr']])
           String(SECONDS),
           String(WINDOW),
         ]);
-        await flood.until('its pings', () => flood.lines.length > 0, (SECONDS + 20) * 1000);
+        await flood.until('its pings', () => flood.lines.length > 0, (SECONDS + 40) * 1000);
         process.kill(stormed.pid, 'SIGUSR2');
         await stormed.until('its end', () => stormed.lines.some((line) => line.includes('"end"')), 20_000);
         machine = JSON.parse(stormed.lines.at(-1)!) as MachineEnd;
@@ -150,11 +150,11 @@ describe.skipIf(lacking !== undefined).each([['active-backup'], ['balance-rr']])
       sum(machine.ports.map((port) => Number(port.rx_dropped_kernel))) + (machine.drops.UNHANDLED_PROTO ?? 0);
 
     it('answers and obeys all the time', () => {
-      expect(peer.pongs, figures()).toBeGreaterThan(SECONDS * 100);
-      expect(peer.results, figures()).toBeGreaterThan(SECONDS * 3);
-      expect(machine.stormed, figures()).toBeGreaterThan(SECONDS * 30);
-      expect(machine.wedges, figures()).toBeGreaterThanOrEqual(SECONDS - 2);
-      if (mode === 'active-backup') expect(machine.changes, figures()).toBeGreaterThan(SECONDS / 4);
+      expect(peer.pongs, figures()).toBeGreaterThan(SECONDS * 20);
+      expect(peer.results, figures()).toBeGreaterThan(SECONDS);
+      expect(machine.stormed, figures()).toBeGreaterThan(SECONDS * 10);
+      expect(machine.wedges, figures()).toBeGreaterThanOrEqual(SECONDS / 2);
+      if (mode === 'active-backup') expect(machine.changes, figures()).toBeGreaterThan(SECONDS / 6);
     });
 
     it('loses nothing that is not counted', () => {
