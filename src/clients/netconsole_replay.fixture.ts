@@ -161,7 +161,7 @@ export function compareFrames(ours: readonly UdpFrame[], theirs: readonly UdpFra
 
 /** Gives an IPv4 frame the other's identification, and a checksum that is right for it. */
 function takeId(frame: Uint8Array, other: Uint8Array): void {
-  if (frame[12] !== 0x08) return;
+  if (frame[12] !== 0x08 || frame.length < 42) return;
   const view = new DataView(frame.buffer);
   if (checksum(view, 14, 20) !== 0) return;
   view.setUint16(18, (other[18]! << 8) | other[19]!);

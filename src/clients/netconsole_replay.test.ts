@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { Printk } from '../machine/printk.ts';
 import { CONSOLE_LOG_MAX, MESSAGE_MAX, PRINTK_MESSAGE_MAX } from '../wire/netconsole_emit.ts';
+import { decodeText } from '../wire/netconsole_text.ts';
 import { createNetconsole, parseNetconsoleParam } from './netconsole.ts';
 import {
   compareFrames,
@@ -97,4 +98,27 @@ describe('our netconsole and the real one, given the same records', () => {
       expect(compareFrames(replay.sent, theirs, 6666)).toEqual({ ...all(count), sameId: count });
     },
   );
+
+  it('send the same payloads: 6.12, with its release in front', () => {
+    const { datagrams } = JSON.parse(decodeText(readBytes(join(goldenDir, 'kmsg612r-clean.json.gz')))) as {
+      datagrams: [number, string][];
+    };
+    const payloads = datagrams.map(([, text]) => Uint8Array.from(text, (char) => char.charCodeAt(0)));
+    const theirs = payloads.map((payload) => ({ bytes: payload, port: 6666, payload }));
+    const records = recordsOf(theirs, 6666).map((record) => ({ ...record, text: uncut(record.text) }));
+    const replay = replayMachine('52:54:00:77:01:00', ['10.77.0.2'], '6.12.117+deb12-amd64');
+    send(replay, '+r@10.77.0.2/eth0,@10.77.0.1/', records, KERNEL_7_2);
+    const ours = replay.sent.map(({ payload }) => ({ bytes: payload, port: 6666, payload }));
+    expect(compareFrames(ours, theirs, 6666)).toEqual({ ...all(529), sameId: expect.any(Number) as number });
+  });
 });
+
+/** A text that the kernel cut inside of an escape gets a byte whose escape begins with what is left of it. */
+function uncut(text: Uint8Array): Uint8Array {
+  const piece = text.length < 480 ? null : /\\(?:x([0-9a-f])?)?$/.exec(decodeText(text));
+  if (piece === null) return text;
+  return Uint8Array.from([
+    ...text.subarray(0, text.length - piece[0].length),
+    Number.parseInt(`${piece[1] ?? '0'}0`, 16),
+  ]);
+}
