@@ -237,6 +237,8 @@ export { netInit, type Stack } from './stack/net_init.ts';
 export type { PacketHandler } from './stack/packet_type.ts';
 export { Rps, RpsDevFlowTable } from './stack/rps.ts';
 export { validateXmitSkb } from './stack/validate_xmit.ts';
+export { type AdInfo, ad3GetActiveAggInfo } from './stacked/bond/ad_carrier.ts';
+export { AD_CHURN_NAMES, AD_STATS, type AdPort, type AdStat, type Aggregator } from './stacked/bond/ad_port.ts';
 export {
   BOND_MODE_8023AD,
   BOND_MODE_ACTIVEBACKUP,
