@@ -43,8 +43,13 @@ export function readUdpFrame(bytes: Uint8Array): UdpFrame | null {
 
 /** All of them in a capture of the golden folder, in order. */
 export function recordedFrames(name: string): UdpFrame[] {
+  return framesOf(join(goldenDir, `${name}.pcap.gz`));
+}
+
+/** All of them in a capture file, in order. */
+export function framesOf(path: string): UdpFrame[] {
   const reader = new CaptureReader();
-  reader.push(readBytes(join(goldenDir, `${name}.pcap.gz`)));
+  reader.push(readBytes(path));
   const frames: UdpFrame[] = [];
   for (let packet = reader.next(); packet !== null; packet = reader.next()) {
     const frame = readUdpFrame(packet.bytes.slice(packet.start, packet.start + packet.length));
