@@ -8,7 +8,7 @@
  * the operation left in the log. Plain files in a folder would look more like configfs, but whoever writes to a plain file is
  * not told that the value was refused; here the command fails with the errno.
  */
-import { chmodSync, rmSync } from 'node:fs';
+import { chmodSync, lstatSync, rmSync } from 'node:fs';
 import { createConnection, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,8 +35,10 @@ const CONNECT_MS = 3000;
 
 /** Where an instance listens unless told otherwise. */
 export function defaultControlPath(): string {
-  const folder = process.env.XDG_RUNTIME_DIR ?? (process.getuid?.() === 0 ? '/run' : tmpdir());
-  return process.env.NETPOLL_CONTROL ?? join(folder, 'netpoll-netconsole.sock');
+  const uid = process.getuid?.() ?? 0;
+  const shared = uid === 0 ? '/run/netpoll-netconsole.sock' : join(tmpdir(), `netpoll-netconsole-${uid}.sock`);
+  const own = process.env.XDG_RUNTIME_DIR;
+  return process.env.NETPOLL_CONTROL ?? (own === undefined ? shared : join(own, 'netpoll-netconsole.sock'));
 }
 
 /** A path as configfs shows it, or below its root: what remains is relative. */
@@ -50,6 +52,8 @@ export async function serveControl(
   handle: (request: ControlRequest) => ControlAnswer,
 ): Promise<{ close(): void }> {
   if ((await connect(path)) !== null) throw refusal(path, 'another instance runs there; choose another --control');
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  if (there !== undefined && !there.isSocket()) throw refusal(path, 'there is a file of that name, which is no socket');
   rmSync(path, { force: true });
   const server = createServer((socket) => {
     socket.on('error', () => socket.destroy());

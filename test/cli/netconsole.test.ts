@@ -2,7 +2,7 @@
  * netconsole on the command line, over the loopback interface and without privileges: an instance, what one does to it while
  * it runs, and what arrives at a collector.
  */
-import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -120,6 +120,10 @@ describe('netpoll netconsole', () => {
     const second = await run('netconsole', 'run');
     expect(second.code).toBe(1);
     expect(second.stderr).toContain('another instance runs there');
+    const file = join(folder, 'precious');
+    writeFileSync(file, 'data');
+    expect((await run('netconsole', 'run', '--control', file)).stderr).toContain('which is no socket');
+    expect(existsSync(file)).toBe(true);
   });
 
   it('ends at Ctrl-C, tells what it sent, and takes its socket along', async () => {
