@@ -16,6 +16,9 @@
  */
 import { Ring } from '../base/ring.ts';
 import type { Machine } from './machine.ts';
+import { LOG_LINE_MAX, TextStore } from './text_store.ts';
+
+export { LOG_LINE_MAX } from './text_store.ts';
 
 /** Severity of a record, the low three bits of its priority. */
 export const Loglevel = { EMERG: 0, ALERT: 1, CRIT: 2, ERR: 3, WARNING: 4, NOTICE: 5, INFO: 6, DEBUG: 7 } as const;
@@ -75,9 +78,7 @@ export interface PrintkOptions {
 }
 
 const RECORDS = 4096;
-/** Longest text of a record in bytes (`PRINTKRB_RECORD_MAX` less a terminator); what is longer is cut. */
-export const LOG_LINE_MAX = 1023;
-const NEWLINE = 0x0a;
+const NO_DICT: LogRecord['dict'] = Object.freeze({});
 
 export class Printk {
   /** A record is shown if its level is below this (`dmesg -n`, the first number of kernel.printk). */
@@ -94,7 +95,8 @@ export class Printk {
   readonly #machine: Machine;
   readonly #records = new Ring<LogRecord>(RECORDS);
   readonly #consoles: Registered[] = [];
-  readonly #encoder = new TextEncoder();
+  readonly #idleTasks: string[] = [];
+  readonly #texts = new TextStore();
   #nextSeq = 0;
   #walking = false;
   /** The last record may still be lengthened. */
@@ -110,6 +112,11 @@ export class Printk {
     return this.#nextSeq;
   }
 
+  /** Of the oldest record that is still there. The record itself is not looked at: it is long out of the processor's cache. */
+  get #oldestSeq(): number {
+    return this.#nextSeq - this.#records.length;
+  }
+
   /** Adds a record and shows it. `text` may hold newlines; a final one is dropped. Never throws. */
   printk(level: number, text: string | Uint8Array, options?: PrintkOptions): void {
     const tsUs = options?.tsUs ?? Math.floor(this.#machine.executive.now() / 1000);
@@ -122,10 +129,10 @@ export class Printk {
       tsUs,
       cont: options?.cont ?? false,
       caller: options?.caller,
-      text: this.#textOf(text),
-      dict: options?.dict ?? {},
+      text: this.#texts.keep(text),
+      dict: options?.dict ?? NO_DICT,
       cpu,
-      taskname: options?.taskname ?? this.taskname ?? `swapper/${cpu}`,
+      taskname: options?.taskname ?? this.taskname ?? this.#idleTask(cpu),
     });
     this.#open = options?.open ?? false;
     this.flush();
@@ -137,7 +144,7 @@ export class Printk {
    */
   cont(text: string | Uint8Array, options?: Pick<PrintkOptions, 'open' | 'caller'>): void {
     const last = this.#records.at(this.#records.length - 1);
-    const more = this.#textOf(text);
+    const more = this.#texts.keep(text);
     const caller = options?.caller ?? last?.caller;
     const fits = last !== undefined && last.text.length + more.length <= LOG_LINE_MAX && last.caller === caller;
     if (!this.#open || !fits) {
@@ -153,11 +160,9 @@ export class Printk {
     this.flush();
   }
 
-  /** A copy of the bytes of `text` as a record holds them. */
-  #textOf(text: string | Uint8Array): Uint8Array {
-    const bytes = typeof text === 'string' ? this.#encoder.encode(text) : text;
-    const length = bytes[bytes.length - 1] === NEWLINE ? bytes.length - 1 : bytes.length;
-    return bytes.slice(0, Math.min(length, LOG_LINE_MAX));
+  #idleTask(cpu: number): string {
+    this.#idleTasks[cpu] ??= `swapper/${cpu}`;
+    return this.#idleTasks[cpu];
   }
 
   emerg(text: string): void {
@@ -186,8 +191,7 @@ export class Printk {
 
   /** Adds a console; with `replay` it is shown the records that the ring still holds (`register_console`). */
   registerConsole(console: Console, options?: RegisterOptions): void {
-    const oldest = this.#records.peek()?.seq ?? this.#nextSeq;
-    this.#consoles.push({ console, nextSeq: options?.replay === true ? oldest : this.#nextSeq });
+    this.#consoles.push({ console, nextSeq: options?.replay === true ? this.#oldestSeq : this.#nextSeq });
     if (options?.announce === true) {
       this.#announced.add(console);
       this.info(`printk: console [${console.name}0] enabled`);
@@ -213,8 +217,7 @@ export class Printk {
 
   /** Record number `seq`, or undefined if the ring has lost it or it does not exist yet. */
   record(seq: number): LogRecord | undefined {
-    const oldest = this.#records.peek();
-    return oldest === undefined ? undefined : this.#records.at(seq - oldest.seq);
+    return this.#records.at(seq - this.#oldestSeq);
   }
 
   /** Shows every console what it has not seen. Bound: 4 times the ring, all consoles together. */
@@ -232,7 +235,8 @@ export class Printk {
     let left = 4 * RECORDS;
     for (let more = true; more && left > 0; ) {
       more = false;
-      for (const each of this.#consoles) {
+      for (let i = 0; i < this.#consoles.length; i++) {
+        const each = this.#consoles[i]!;
         const record = this.#next(each);
         if (record === undefined) continue;
         more = true;
@@ -244,9 +248,7 @@ export class Printk {
   }
 
   #next(each: Registered): LogRecord | undefined {
-    const oldest = this.#records.peek();
     const end = this.#open ? this.#nextSeq - 1 : this.#nextSeq;
-    if (oldest === undefined || each.nextSeq >= end) return undefined;
-    return this.record(Math.max(each.nextSeq, oldest.seq));
+    return each.nextSeq >= end ? undefined : this.record(Math.max(each.nextSeq, this.#oldestSeq));
   }
 }

@@ -60,6 +60,10 @@ export class NetpollInfo {
   /** Whom the answer under way is for (neigh_reply.ts). */
   readonly askerMac = new Uint8Array(6);
   readonly askerIp = new Uint8Array(16);
+  /** The arena by words, and the memory that was copied from last with a view of it (copy_in.ts). */
+  readonly words: Int32Array;
+  lastSource: ArrayBufferLike | null = null;
+  lastView: DataView | null = null;
   /** Undoes what the set-up of the first client did besides this object. */
   forget: () => void = () => {};
 
@@ -67,6 +71,8 @@ export class NetpollInfo {
     this.dev = dev;
     this.txq = txq;
     this.txWork = txWork(this);
+    const { bytes } = dev.net.machine.arena;
+    this.words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.byteLength >> 2);
   }
 
   /** How many clients there are (`refcnt`). */

@@ -14,8 +14,8 @@ import { netpollPollDev } from './poll.ts';
 
 /** Largest UDP payload that netpoll sends (`MAX_UDP_CHUNK`). */
 export const MAX_UDP_CHUNK = 1460;
-/** Ethernet, IPv6 and UDP headers: the most that is pushed in front of a payload. */
-export const HEADERS_MAX = 14 + 40 + 8;
+/** Room for Ethernet, IPv6 and UDP headers, the most that is pushed in front of a payload; rounded up, so that that is aligned. */
+export const HEADERS_MAX = 64;
 
 const TRIES = 10;
 

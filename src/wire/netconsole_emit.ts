@@ -68,7 +68,11 @@ export function formatExtended(record: KmsgRecord, out: Uint8Array): number {
   }
   out[n++] = SEMICOLON;
   const { text } = record;
-  for (let i = 0; i < text.length && n < out.length; i++) n = putEscaped(out, n, text[i]!);
+  for (let i = 0; i < text.length && n < out.length; i++) {
+    const byte = text[i]!;
+    if (mustEscape(byte)) n = putEscaped(out, n, byte);
+    else out[n++] = byte;
+  }
   n = putByte(out, n, NEWLINE);
   n = putDict(out, n, 'SUBSYSTEM=', record.dict?.subsystem);
   return putDict(out, n, 'DEVICE=', record.dict?.device);
@@ -112,7 +116,21 @@ export function formatBasic(record: KmsgRecord, out: Uint8Array, format: BasicFo
   const prefixLen = putPrefix(out, 0, record, format);
   let cut = false;
   let n = 0;
-  for (let line = 0; ; ) {
+  let line = 0;
+  // As long as all the rest would fit, lines are copied while their end is looked for.
+  while (n + prefixLen + end - line <= limit) {
+    if (n > 0) for (let i = 0; i < prefixLen; i++) out[n + i] = out[i]!;
+    n += prefixLen;
+    let more = false;
+    while (line < end && !more) {
+      const byte = text[line++]!;
+      if (byte === NEWLINE) more = true;
+      else out[n++] = byte;
+    }
+    out[n++] = NEWLINE;
+    if (!more) return n;
+  }
+  for (;;) {
     let lineEnd = line;
     while (lineEnd < end && text[lineEnd] !== NEWLINE) lineEnd++;
     if (cut && lineEnd === end) return n;
@@ -155,7 +173,8 @@ function putTime(out: Uint8Array, n: number, tsUs: number): number {
   for (let pad = 10000; pad > 1 && secs < pad; pad /= 10) out[n++] = SPACE;
   n = putDecimal(out, n, secs);
   out[n++] = 0x2e;
-  for (let unit = 100000; unit >= 1; unit /= 10) out[n++] = 0x30 + (Math.floor(micros / unit) % 10);
+  putDigits(out, n, micros, 6);
+  n += 6;
   out[n++] = 0x5d;
   return n;
 }
@@ -239,9 +258,24 @@ function putAscii(out: Uint8Array, n: number, text: string, limit: number): numb
   return n;
 }
 
+/** The last `digits` digits of an integer below 2^31. */
+function putDigits(out: Uint8Array, n: number, value: number, digits: number): void {
+  let rest = value | 0;
+  for (let at = n + digits - 1; at >= n; at--) {
+    const tens = (rest / 10) | 0;
+    out[at] = 0x30 + rest - tens * 10;
+    rest = tens;
+  }
+}
+
 /** A non-negative integer up to 2^53 in decimal. */
 function putDecimal(out: Uint8Array, n: number, value: number): number {
   let digits = 1;
+  if (value < 2 ** 31) {
+    for (let rest = value | 0; rest >= 10; rest = (rest / 10) | 0) digits++;
+    putDigits(out, n, value, digits);
+    return n + digits;
+  }
   for (let rest = value; rest >= 10; rest = Math.floor(rest / 10)) digits++;
   for (let at = n + digits - 1; at >= n; at--) {
     const rest = Math.floor(value / 10);

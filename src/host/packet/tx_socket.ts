@@ -1,6 +1,7 @@
 // hot
 /**
- * The transmit half of a packet port: sendmmsg() on a packet socket of its own, straight from arena addresses.
+ * The transmit half of a packet port: sendto() or, for several at once, sendmmsg() on a packet socket of its own, straight from
+ * arena addresses.
  *
  *     batch --> mmsghdr[i] -> iovec[3i..] -> | MAC addresses | tag, if there is one | the rest |  --> driver of the interface
  *
@@ -56,6 +57,31 @@ export class TxSocket {
   /** Takes the first frames of batch[0..n) and gives how many. They have been sent when this returns. */
   burst(batch: FrameBatch, n: number): number {
     const limit = Math.min(n, TX_BURST, this.#done.room);
+    return limit === 1 && batch.vlanTci[0]! < 0 ? this.#one(batch) : this.#many(batch, limit);
+  }
+
+  /** A single frame needs no vectors. */
+  #one(batch: FrameBatch): number {
+    const len = batch.len[0]!;
+    const at = this.#memory.baseAt + batch.offset[0]!;
+    while (this.#libc.sendtoAt(this.#fd, at, len, MSG_DONTWAIT, 0, 0) < 0) {
+      const errno = this.#libc.errno();
+      if (errno === EINTR) continue;
+      if (errno === EAGAIN || errno === ENOBUFS) {
+        this.busy++;
+        return 0;
+      }
+      this.errors++;
+      this.#done.put(batch, 1);
+      return 1;
+    }
+    this.frames++;
+    this.bytes += len;
+    this.#done.put(batch, 1);
+    return 1;
+  }
+
+  #many(batch: FrameBatch, limit: number): number {
     for (let i = 0; i < limit; i++) this.#fill(batch, i);
     let taken = 0;
     while (taken < limit) {

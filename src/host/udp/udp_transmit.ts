@@ -1,7 +1,7 @@
 // hot
 /**
  * The transmit half of a udp port: reads address and port off each frame's headers and sends the payload from where it
- * lies in the arena, all in one sendmmsg().
+ * lies in the arena, one by sendto(), several in one sendmmsg().
  *
  *   1. A frame that is not a whole UDP datagram (ARP, ICMP, fragments), or of a family that the socket does not speak, is
  *      taken, counted as an error, and goes nowhere.
@@ -59,6 +59,8 @@ export class UdpTransmit {
   readonly #iovecs: Pinned = pinned(IOVEC_SIZE * TX_BURST);
   readonly #names: Pinned = pinned(NAME_SIZE * TX_BURST);
   readonly #done = new DoneTags();
+  /** Where the payload of message 0 lies. */
+  #firstAt = 0;
 
   constructor(fd: number, memory: HostArena, options: UdpTransmitOptions) {
     this.#fd = fd;
@@ -104,7 +106,7 @@ export class UdpTransmit {
   /** Sends messages [0, run). Gives how many are done with, sent or refused; -1 if there is no room for the first. */
   #send(run: number): number {
     for (;;) {
-      const sent = this.#libc.sendmmsg(this.#fd, this.#vector.at, run, MSG_DONTWAIT);
+      const sent = run === 1 ? this.#sendOne() : this.#libc.sendmmsg(this.#fd, this.#vector.at, run, MSG_DONTWAIT);
       if (sent > 0) {
         this.frames += sent;
         for (let i = 0; i < sent; i++) this.bytes += this.#iovecs.view.getUint32(i * IOVEC_SIZE + 8, true);
@@ -121,13 +123,22 @@ export class UdpTransmit {
     }
   }
 
+  /** Message 0 alone needs no vectors. 1, or -1 as of sendmmsg. */
+  #sendOne(): number {
+    const nameLen = this.#options.six ? SOCKADDR_IN6_SIZE : SOCKADDR_IN_SIZE;
+    const len = this.#iovecs.view.getUint32(8, true);
+    return this.#libc.sendtoAt(this.#fd, this.#firstAt, len, MSG_DONTWAIT, this.#names.at, nameLen) < 0 ? -1 : 1;
+  }
+
   /** Makes frame `i` of the batch message `to`. False: it is nothing that this socket can send. */
   #fill(batch: FrameBatch, i: number, to: number): boolean {
     const view = this.#memory.view;
     const eth = batch.offset[i]!;
     const udp = batch.vlanTci[i]! >= 0 ? -1 : findUdp(view, eth, batch.len[i]!);
     if (udp < 0 || !this.#address(view, eth, udp, to)) return false;
-    writeWord(this.#iovecs.view, to * IOVEC_SIZE, this.#memory.baseAt + udp + UDP_HLEN);
+    const at = this.#memory.baseAt + udp + UDP_HLEN;
+    if (to === 0) this.#firstAt = at;
+    writeWord(this.#iovecs.view, to * IOVEC_SIZE, at);
     this.#iovecs.view.setUint32(to * IOVEC_SIZE + 8, udpLen(view, udp) - UDP_HLEN, true);
     return true;
   }
