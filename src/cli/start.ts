@@ -6,8 +6,10 @@ import type { Command } from 'commander';
 import { SetupError } from '../base/status.ts';
 import { receiveInto } from '../collector/receive.ts';
 import { Inet } from '../inet/inet.ts';
-import { createDemoFleet, NETCONSOLE_PORT } from '../lab/demo_fleet.ts';
+import { createDemoFleet, type DemoFleet, NETCONSOLE_PORT } from '../lab/demo_fleet.ts';
 import { createCollectorConsole } from './collector_console.ts';
+import { addSysrqKeyOptions, type SysrqFlags } from './sysrq_accept.ts';
+import { fleetSysrq, openFleetPorts } from './sysrq_fleet.ts';
 import { die, endWithReader, note, onStop } from './terminal.ts';
 
 const EXAMPLES = `
@@ -15,12 +17,13 @@ Examples:
   $ netpoll start                           watch the fleet, here and on the page; Ctrl-C ends
   $ netpoll start --http 127.0.0.1:8080     page on a port of your choice
   $ netpoll start --seed 42 --for 10        another history, ten seconds of it
+  $ netpoll start --sysrq-key-file key --sysrq-mask 1       and command it: netpoll sysrq 127.0.0.1:PORT t -k key
 `;
 
 /** How often the virtual clock is moved up to the real one. */
 const STEP_MS = 20;
 
-interface StartOptions {
+interface StartOptions extends SysrqFlags {
   readonly http: string | false;
   readonly seed: string;
   readonly for?: string;
@@ -28,8 +31,8 @@ interface StartOptions {
 }
 
 export function addStart(program: Command): void {
-  program
-    .command('start')
+  const command = program.command('start');
+  command
     .description('the collector with a demo fleet: three simulated machines, one of which panics within ten seconds')
     .option('--http <address:port>', 'where the page listens; port 0 takes a free one', '127.0.0.1:0')
     .option('--no-http', 'no page')
@@ -40,6 +43,7 @@ export function addStart(program: Command): void {
     .action((options: StartOptions) => {
       start(options).catch(die);
     });
+  addSysrqKeyOptions(command);
 }
 
 async function start(options: StartOptions): Promise<void> {
@@ -49,7 +53,12 @@ async function start(options: StartOptions): Promise<void> {
   const epochMs = performance.timeOrigin;
   const startedMs = performance.now();
   const wallUs = () => (epochMs + performance.now()) * 1000;
-  const fleet = createDemoFleet({ seed, epochUs: (epochMs + startedMs) * 1000 });
+  const onBoot = fleetSysrq(options, () => fleet.world);
+  const fleet: DemoFleet = createDemoFleet({
+    seed,
+    epochUs: (epochMs + startedMs) * 1000,
+    ...(onBoot === null ? {} : { onBoot }),
+  });
   const output = await createCollectorConsole({
     jsonl: options.jsonl ?? false,
     http: options.http === false ? null : options.http,
@@ -62,6 +71,7 @@ async function start(options: StartOptions): Promise<void> {
     onDatagram: output.onDatagram,
   });
   note(`fleet       ${[...fleet.hosts.values()].join(', ')} (simulated, seed ${seed}); one of them is about to die`);
+  const ports = onBoot === null ? null : await openFleetPorts(fleet.members, options.sysrqKeyFile ?? '');
 
   const timer = setInterval(() => {
     const elapsedMs = performance.now() - startedMs;
@@ -70,6 +80,7 @@ async function start(options: StartOptions): Promise<void> {
   }, STEP_MS);
   const stop = (): void => {
     clearInterval(timer);
+    ports?.close();
     output
       .close()
       .then(() => note(`${output.collector.counters.get('messages')} messages; ended`))

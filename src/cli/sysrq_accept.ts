@@ -40,6 +40,14 @@ const EXIT_REBOOT = 75;
 
 /** Adds the options to a command. */
 export function addSysrqOptions(command: Command): Command {
+  return addSysrqKeyOptions(command).option(
+    '--sysrq-insecure',
+    'take plain characters from the target’s address as well: anybody can forge them',
+  );
+}
+
+/** Those of authenticated commands alone. */
+export function addSysrqKeyOptions(command: Command): Command {
   return command
     .option(
       '--sysrq-key-file <file>',
@@ -48,19 +56,25 @@ export function addSysrqOptions(command: Command): Command {
     .option(
       '--sysrq-mask <mask>',
       `what they may do, as kernel.sysrq; ${SYSRQ_MASK_DEFAULT} if absent (netpoll sysrq --list)`,
-    )
-    .option('--sysrq-insecure', 'take plain characters from the target’s address as well: anybody can forge them');
+    );
+}
+
+/** What may be done. Throws SetupError for what is no number, and for a mask of nothing. */
+export function sysrqMask({ sysrqKeyFile, sysrqMask: text, sysrqInsecure }: SysrqFlags): number {
+  if (text === undefined) return SYSRQ_MASK_DEFAULT;
+  const mask = parseSysrqMask(text);
+  if (mask === null) throw new SetupError('ERR_NETPOLL_OPTIONS', `--sysrq-mask ${text}: give a whole number`);
+  if (sysrqKeyFile === undefined && sysrqInsecure !== true) {
+    throw new SetupError('ERR_NETPOLL_OPTIONS', '--sysrq-mask wants --sysrq-key-file');
+  }
+  return mask;
 }
 
 /** What the flags ask for: null if nothing is to be taken. Throws SetupError for flags and files that are wrong. */
 export function sysrqSecrets(flags: SysrqFlags): { mask: number; mac: SysrqMac | undefined; insecure: boolean } | null {
-  const { sysrqKeyFile: file, sysrqMask, sysrqInsecure: insecure = false } = flags;
-  const mask = sysrqMask === undefined ? SYSRQ_MASK_DEFAULT : parseSysrqMask(sysrqMask);
-  if (mask === null) throw new SetupError('ERR_NETPOLL_OPTIONS', `--sysrq-mask ${sysrqMask}: give a whole number`);
-  if (file === undefined && !insecure) {
-    if (sysrqMask !== undefined) throw new SetupError('ERR_NETPOLL_OPTIONS', '--sysrq-mask wants --sysrq-key-file');
-    return null;
-  }
+  const { sysrqKeyFile: file, sysrqInsecure: insecure = false } = flags;
+  const mask = sysrqMask(flags);
+  if (file === undefined && !insecure) return null;
   if (insecure) note(pc.yellow('insecure: whoever can send a datagram here can give SysRq commands'));
   const mac = file === undefined ? undefined : hmacSha256(sysrqKeyOf(readSysrqKeys(file), hostname(), file).key);
   return { mask, mac, insecure };

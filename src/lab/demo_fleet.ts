@@ -6,7 +6,7 @@
  *     edge-1  NAPI NIC, 2 CPUs    --/   (edge-1 through a 10 Mbit/s wire of its own)
  *
  * web-1's driver dereferences a null pointer after about six seconds, in an interrupt. Its oops and its panic leave through
- * netpoll: by then no interrupt, no softirq and no scheduler runs on it any more.
+ * netpoll: by then no interrupt, no softirq and no scheduler runs on it any more. Each computer can be reset; web-1 then dies again.
  * What they log is made up; how it travels is not: printk, netconsole, netpoll, driver, ring, wire, driver, NAPI, stack, UDP.
  */
 
@@ -18,6 +18,7 @@ import { devOpen } from '../device/open.ts';
 import { createNic } from '../drivers/nic/nic.ts';
 import { createSnull } from '../drivers/snull.ts';
 import { Loglevel } from '../machine/printk.ts';
+import { type Booted, Power } from '../sim/power.ts';
 import { createSimMachine, type SimMachine } from '../sim/sim_machine.ts';
 import { SimPort } from '../sim/sim_port.ts';
 import { Wire } from '../sim/wire.ts';
@@ -31,15 +32,35 @@ export const NETCONSOLE_PORT = 6666;
 
 /** Virtual time at which web-1 dies. */
 export const PANIC_AT_NS = 6e9;
+/** From reset until web-1 logs. */
+const BOOTED_NS = 150e6;
 
 export interface DemoFleet {
   readonly world: World;
   /** The collector's machine and its device, which is up. */
   readonly collector: SimMachine;
   readonly collectorDev: NetDevice;
+  /** As they were first booted. */
   readonly machines: readonly SimMachine[];
+  readonly members: readonly DemoMember[];
   /** Names by IPv4 address, as a resolver would give them. */
   readonly hosts: ReadonlyMap<string, string>;
+}
+
+/** A computer of the fleet, which can be reset and switched off. */
+export interface DemoMember {
+  readonly hostname: string;
+  readonly ip: number;
+  readonly mac: Uint8Array;
+  readonly wire: Wire;
+  readonly power: Power;
+}
+
+export interface DemoFleetOptions {
+  readonly seed: number;
+  readonly epochUs: number;
+  /** Called whenever a member has booted and logs. */
+  readonly onBoot?: (sim: SimMachine, member: DemoMember) => void;
 }
 
 interface Member {
@@ -53,7 +74,7 @@ interface Member {
 }
 
 /** Boots the fleet at virtual time 0; nothing happens until the world runs. */
-export function createDemoFleet(options: { readonly seed: number; readonly epochUs: number }): DemoFleet {
+export function createDemoFleet(options: DemoFleetOptions): DemoFleet {
   const world = new World(options);
   const lan = new Wire(world);
   const uplink = new Wire(world, { rateBps: 10e6, delayNs: 8e6 });
@@ -73,9 +94,12 @@ export function createDemoFleet(options: { readonly seed: number; readonly epoch
       life: edgeLife,
     },
   ];
-  const machines = members.map((member, index) => boot(world, member, index, member.wire === lan ? 1 : 9));
+  const booted = members.map((member, index) =>
+    switchOn(world, member, index, member.wire === lan ? 1 : 9, options.onBoot ?? (() => {})),
+  );
+  const machines = booted.map(({ power }) => power.running!.sim);
   const hosts = new Map(members.map((member) => [printIpv4(member.ip), member.hostname]));
-  return { world, collector, collectorDev, machines, hosts };
+  return { world, collector, collectorDev, machines, members: booted, hosts };
 }
 
 function openCollector(world: World, collector: SimMachine, wire: Wire, name: string, mac: Uint8Array): NetDevice {
@@ -86,16 +110,36 @@ function openCollector(world: World, collector: SimMachine, wire: Wire, name: st
   return dev;
 }
 
-function boot(world: World, member: Member, index: number, gatewayMac: number): SimMachine {
-  const sim = createSimMachine(world, member);
+function switchOn(
+  world: World,
+  member: Member,
+  index: number,
+  gatewayMac: number,
+  onBoot: (sim: SimMachine, member: DemoMember) => void,
+): DemoMember {
+  const { hostname, ip, wire } = member;
   const mac = Uint8Array.of(2, 0, 0, 0, 0, 0x0b + index);
-  const dev = member.driver(
-    sim.net,
-    new SimPort(world, { name: `sim:${member.hostname}`, mac, wire: member.wire }),
-    'eth0',
-  );
+  const power: Power = new Power(world, {
+    boot: () => boot(world, member, index, mac, gatewayMac, (sim) => onBoot(sim, made)),
+  });
+  const made: DemoMember = { hostname, ip, mac, wire, power };
+  return made;
+}
+
+function boot(
+  world: World,
+  member: Member,
+  index: number,
+  mac: Uint8Array,
+  gatewayMac: number,
+  onBoot: (sim: SimMachine) => void,
+): Booted {
+  const sim = createSimMachine(world, member);
+  const port = new SimPort(world, { name: `sim:${member.hostname}`, mac, wire: member.wire });
+  const dev = member.driver(sim.net, port, 'eth0');
   dev.addresses.push({ family: 4, v4: member.ip });
-  world.at((index + 1) * 150e6, () => {
+  world.after((index + 1) * BOOTED_NS, () => {
+    if (sim.machine.dead) return;
     const { printk } = sim.machine;
     printk.consoleLoglevel = 8;
     printk.notice(`Linux version ${member.release} (netpoll@sim) #1 SMP PREEMPT_DYNAMIC`);
@@ -108,9 +152,10 @@ function boot(world: World, member: Member, index: number, gatewayMac: number): 
     const param = parseNetconsoleParam(`+r6665@/eth0,${NETCONSOLE_PORT}@${printIpv4(COLLECTOR_IP)}/${target}`);
     assert(param.ok, 'the demo has a valid option string');
     createNetconsole(sim.net, param.specs);
+    onBoot(sim);
     member.life(sim, world);
   });
-  return sim;
+  return { sim, ports: [port] };
 }
 
 /** Repeats `task` on a live machine every `periodNs`, give or take a third. */
@@ -137,7 +182,7 @@ function webLife(sim: SimMachine, world: World): void {
   const line = sim.machine.requestIrq('mlx5_comp0', sim.machine.cpus[0]!, () =>
     nullDereference(sim.machine, 'mlx5e_poll_rx_cq'),
   );
-  world.at(PANIC_AT_NS, () => line.raise());
+  world.after(PANIC_AT_NS - BOOTED_NS, () => line.raise());
 }
 
 function dbLife(sim: SimMachine, world: World): void {

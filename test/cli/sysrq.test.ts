@@ -165,6 +165,37 @@ describe('netpoll sysrq over loopback', () => {
   });
 });
 
+describe('netpoll start with a key file', () => {
+  it('lets its computers be commanded, and reset after their panic', { timeout: 90_000 }, async () => {
+    const any = keyFile('any', `${KEY}\n`);
+    const flags = ['--no-http', '--jsonl', '--sysrq-key-file', any, '--sysrq-mask', '1'];
+    const fleet = await Child.start([...NETPOLL, 'start', ...flags], { NO_COLOR: '1' });
+    await fleet.says(/sysrq +edge-1/, READY_MS);
+    const port = (name: string): string => {
+      const line = fleet.stderr
+        .toString()
+        .split('\n')
+        .find((each) => each.startsWith('sysrq') && each.includes(name));
+      return /(127\.0\.0\.1:\d+)/.exec(line ?? '')![1]!;
+    };
+    await fleet.until('the fleet’s log', () => fleet.lines.length > 20, READY_MS);
+    for (const name of ['db-1', 'edge-1']) {
+      expect((await sysrq(port(name), 't', '-k', any)).stdout).toBe(`${name}  t  accepted\n`);
+    }
+    await arrives(fleet, 'task:ksoftirqd/1');
+    await fleet.until(
+      'the panic of web-1',
+      () => texts(fleet).some((text) => text.includes('end Kernel panic')),
+      READY_MS,
+    );
+    expect((await sysrq(port('web-1'), 'b', '-k', any)).stdout).toBe('web-1  b  accepted\n');
+    const boots = (): number =>
+      fleet.lines.filter((line) => line.includes('Linux version') && line.includes('"web-1"')).length;
+    await fleet.until('the second boot of web-1', () => boots() === 2, READY_MS);
+    await fleet.stop('SIGINT');
+  });
+});
+
 const lacking = lacks({ root: true, tools: ['ip', 'sysctl'] });
 
 describe.skipIf(lacking !== undefined)(titled('netpoll sysrq over veth, to packet:', lacking), () => {
