@@ -3,7 +3,7 @@ import { runStorm, type StormVerdict } from './bond_storm.ts';
 import { STORM_PLANTS } from './bond_storm_hosts.ts';
 
 /** As many as a test run has the time for; `netpoll lab storm --seeds 1000` has them all. */
-const SEEDS = Number(process.env.NETPOLL_STORM_SEEDS ?? 200);
+const SEEDS = Number(process.env.NETPOLL_STORM_SEEDS ?? 150);
 
 describe('the bond storm', () => {
   it(`finds nothing wrong in ${SEEDS} storms`, { timeout: 300_000 }, () => {
@@ -21,7 +21,7 @@ describe('the bond storm', () => {
     expect(sum(({ commands }) => commands)).toBeGreaterThan(SEEDS);
     if (SEEDS < 100) return;
     expect(sum(({ lost }) => lost)).toBeGreaterThan(SEEDS);
-    expect(new Set(verdicts.map(({ mode }) => mode)).size).toBe(5);
+    expect(new Set(verdicts.map(({ mode }) => mode)).size).toBe(7);
     expect(new Set(verdicts.map(({ cpus }) => cpus))).toEqual(new Set([2, 3, 4]));
     expect(verdicts.filter(({ panicked }) => panicked).length).toBeGreaterThan(5);
   });

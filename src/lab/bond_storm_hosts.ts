@@ -27,8 +27,10 @@ import type { World } from '../sim/world.ts';
 import {
   BOND_MODE_8023AD,
   BOND_MODE_ACTIVEBACKUP,
+  BOND_MODE_ALB,
   BOND_MODE_BROADCAST,
   BOND_MODE_ROUNDROBIN,
+  BOND_MODE_TLB,
   BOND_MODE_XOR,
   type Bonding,
   bondOf,
@@ -50,6 +52,8 @@ export const STORM_MODES: readonly (readonly [storm: number, watcher: number])[]
   [BOND_MODE_XOR, BOND_MODE_ROUNDROBIN],
   [BOND_MODE_BROADCAST, BOND_MODE_ACTIVEBACKUP],
   [BOND_MODE_8023AD, BOND_MODE_8023AD],
+  [BOND_MODE_TLB, BOND_MODE_BROADCAST],
+  [BOND_MODE_ALB, BOND_MODE_BROADCAST],
 ];
 
 /**

@@ -41,6 +41,8 @@ export interface LogRecord {
   /** The CPU that printed, and the name of the task that it ran. (`CONFIG_PRINTK_EXECUTION_CTX`) */
   readonly cpu?: number;
   readonly taskname?: string;
+  /** Shown whatever the console level is. (`LOG_FORCE_CON`) */
+  readonly force?: boolean;
 }
 
 /**
@@ -75,6 +77,8 @@ export interface PrintkOptions {
   readonly taskname?: string;
   /** When it was printed, if not here and now: for records of another log. */
   readonly tsUs?: number;
+  /** It is shown whatever the console level is. (`printk_force_console_enter`) */
+  readonly force?: boolean;
 }
 
 const RECORDS = 4096;
@@ -133,6 +137,7 @@ export class Printk {
       dict: options?.dict ?? NO_DICT,
       cpu,
       taskname: options?.taskname ?? this.taskname ?? this.#idleTask(cpu),
+      force: options?.force ?? false,
     });
     this.#open = options?.open ?? false;
     this.flush();
@@ -242,7 +247,8 @@ export class Printk {
         more = true;
         left--;
         each.nextSeq = record.seq + 1;
-        if (this.ignoreLoglevel || record.level < this.consoleLoglevel) each.console.write(record);
+        const shown = this.ignoreLoglevel || record.force === true || record.level < this.consoleLoglevel;
+        if (shown) each.console.write(record);
       }
     }
   }

@@ -96,6 +96,23 @@ describe('the header', () => {
   });
 });
 
+describe('the header, pressed while a console is at work', () => {
+  it('is shown as well', () => {
+    const { sysrq, lines, machine } = keyboard(8);
+    machine.printk.consoleLoglevel = 5;
+    let pressed = false;
+    machine.printk.registerConsole({
+      name: 'slow',
+      write: () => {
+        if (!pressed) sysrq.handle('m');
+        pressed = true;
+      },
+    });
+    machine.printk.err('first');
+    expect(lines).toEqual(['first', 'sysrq: Show Memory']);
+  });
+});
+
 describe('the keys', () => {
   it('0 to 9 set the log level', () => {
     const { sysrq, lines, machine } = keyboard();

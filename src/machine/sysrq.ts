@@ -5,7 +5,7 @@
  *     trigger(text)   does not             /proc/sysrq-trigger
  *         |
  *         1. the header is shown whatever the log level is:  sysrq: ACTION | This sysrq operation is disabled. | HELP : ...
- *         2. the operation runs under the old log level
+ *         2. the operation runs, and what it prints obeys the log level
  *
  *     mask    0 nothing, 1 everything, else a sum of SYSRQ_ENABLE_*; 0 after boot: nobody gets in
  *
@@ -15,6 +15,7 @@
  */
 import { Errno } from '../base/status.ts';
 import type { Machine } from './machine.ts';
+import { Loglevel } from './printk.ts';
 import { Softirq } from './softirq.ts';
 import { builtinSysrqKeys, type SysrqOp } from './sysrq_keys.ts';
 import { parseSysrqMask, sysrqOnMask } from './sysrq_mask.ts';
@@ -24,8 +25,6 @@ import type { SysrqWorld } from './sysrq_world.ts';
 export type SysrqOutcome = 'done' | 'disabled' | 'help';
 
 const KEYS = '0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ';
-/** Below it a header at level INFO would not be shown. (`CONSOLE_LOGLEVEL_DEFAULT`) */
-const HEADER_LOGLEVEL = 7;
 
 /** Runs soon, outside of the interrupt or poll that asks for it. */
 export interface BottomHalf {
@@ -153,19 +152,20 @@ export class Sysrq {
     this.machine.printk.info(`sysrq: ${text}`);
   }
 
+  /** The same, shown whatever the log level is: whoever pressed a key sees that it arrived. */
+  sayForced(text: string): void {
+    this.machine.printk.printk(Loglevel.INFO, `sysrq: ${text}`, { force: true });
+  }
+
   #allowed(op: SysrqOp): boolean {
     return sysrqOnMask(this.mask, op.mask);
   }
 
   #handle(key: string, checked: boolean): SysrqOutcome {
-    const { printk } = this.machine;
     const op = this.#table.get(key);
-    const before = printk.consoleLoglevel;
-    printk.consoleLoglevel = Math.max(before, HEADER_LOGLEVEL);
     const outcome = op === undefined ? 'help' : checked && !this.#allowed(op) ? 'disabled' : 'done';
-    if (op === undefined) this.say(`HELP : ${this.#help()}`);
-    else this.say(outcome === 'done' ? op.action : 'This sysrq operation is disabled.');
-    printk.consoleLoglevel = before;
+    if (op === undefined) this.sayForced(`HELP : ${this.#help()}`);
+    else this.sayForced(outcome === 'done' ? op.action : 'This sysrq operation is disabled.');
     if (outcome === 'done') op?.run(key);
     return outcome;
   }

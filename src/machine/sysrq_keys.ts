@@ -31,7 +31,6 @@ export interface SysrqOp {
   readonly mask: number;
 }
 
-const LOGLEVEL_DEFAULT = 7;
 const LOGLEVEL_DEBUG = 10;
 
 /** Set-up: key -> operation, for one machine. */
@@ -41,8 +40,7 @@ export function builtinSysrqKeys(sysrq: Sysrq): [string, SysrqOp][] {
   const print = (line: string): void => printk.info(line);
   const loglevel: SysrqOp = {
     run(key) {
-      printk.consoleLoglevel = LOGLEVEL_DEFAULT;
-      sysrq.say(`Loglevel set to ${key}`);
+      sysrq.sayForced(`Loglevel set to ${key}`);
       printk.consoleLoglevel = Number(key);
     },
     help: 'loglevel(0-9)',
