@@ -26,6 +26,8 @@ const LINES = 300;
 /** More than netpoll keeps for a slave that cannot send (256). */
 const WEDGED_LINES = 600;
 const PACE_US = 1000;
+const SAY = `say ${LINES}`;
+const WEDGE = `wedge ${WEDGED_LINES}`;
 const MIIMON_MS = 50;
 const MAC = '02:00:00:00:0b:0b';
 
@@ -38,7 +40,7 @@ interface Told {
 }
 
 interface End extends Told {
-  readonly emitted: number[];
+  readonly emitted: readonly (readonly [seq: number, atMs: number])[];
   readonly counted: readonly {
     readonly name: string;
     readonly npinfo: Readonly<Record<string, number>>;
@@ -84,20 +86,22 @@ describe.skipIf(lacking !== undefined)(titled('netconsole over an active-backup 
     const words = [
       `mode=active-backup miimon=${MIIMON_MS}`,
       `+6665@10.0.0.1/bond0,6666@10.0.0.2/${MAC}`,
-      `say ${LINES} ${PACE_US}; rest 300; wedge ${WEDGED_LINES} ${PACE_US}; rest 500`,
+      `${SAY} ${PACE_US}; rest 300; ${WEDGE} ${PACE_US}; rest 500`,
     ];
     bonded = await a.start([process.execPath, PROGRAM, ...words, 'va0', 'va1']);
-    await reaches('said', 100);
+    await reaches(SAY, 100);
     await link(0, 'down');
-    await ran('said');
+    await ran(SAY);
     await link(0, 'up');
-    await reaches('wedged', 100);
+    await reaches(WEDGE, 100);
     await link(1, 'down');
-    await ran('wedged');
+    await ran(WEDGE);
     await link(1, 'up');
     await bonded.until('its end', () => told().some(({ what }) => what === 'end'), 20_000);
     end = told().at(-1) as End;
-    await heard.until('the last record', () => received().includes(end.emitted.at(-1)!), 2000).catch(() => undefined);
+    await heard
+      .until('the last record', () => received().includes(end.emitted.at(-1)![0]), 2000)
+      .catch(() => undefined);
   });
   afterAll(async () => {
     await a?.remove();
@@ -113,8 +117,8 @@ describe.skipIf(lacking !== undefined)(titled('netconsole over an active-backup 
   it('changes over when a link is pulled, and when the event loop lives again', () => {
     const runs = told().filter(({ what }) => what === 'ran');
     expect(runs.map(({ name, ticks, active }) => [name, ticks === 0, active])).toEqual([
-      ['said', false, 'va1'],
-      ['wedged', true, 'va1'],
+      [SAY, false, 'va1'],
+      [WEDGE, true, 'va1'],
     ]);
     expect(end.report).toContain('Currently Active Slave: va0');
     expect(end.report.match(/Link Failure Count: (\d)/g)).toEqual(['Link Failure Count: 1', 'Link Failure Count: 1']);
@@ -122,7 +126,7 @@ describe.skipIf(lacking !== undefined)(titled('netconsole over an active-backup 
 
   it('loses exactly the records that it counts as lost', () => {
     const got = received();
-    const missing = end.emitted.filter((seq) => !got.includes(seq));
+    const missing = end.emitted.filter(([seq]) => !got.includes(seq)).map(([seq]) => seq);
     const unsent = end.counted.map(
       ({ npinfo, waiting }) => (npinfo.dropped ?? 0) + (npinfo.not_running ?? 0) + waiting,
     );
@@ -133,7 +137,7 @@ describe.skipIf(lacking !== undefined)(titled('netconsole over an active-backup 
     expect(missing.length, sums).toBe(counted);
     expect(got.length + counted, sums).toBe(end.emitted.length);
     // The first run lost nothing: what one slave did not take waited until its link was back.
-    expect(missing[0]).toBeGreaterThan(end.emitted[LINES + 100]!);
+    expect(missing[0]).toBeGreaterThan(end.emitted[LINES + 100]![0]);
     expect(counted).toBeGreaterThan(100);
   });
 });
