@@ -42,6 +42,8 @@ export function vlanInsertTag(skb: SkBuff, protocol: number, tci: number): boole
  * announced, and sets `protocol` to that. False: it is cut off or there is no memory; the frame is the caller's.
  */
 export function skbVlanUntag(skb: SkBuff): boolean {
+  // The outer one of two is beside the frame already; the inner one is looked at when somebody has taken that.
+  if (skb.vlanTci >= 0) return true;
   if (skbHeadlen(skb) < VLAN_HLEN) return false;
   if (skbHeaderCloned(skb) && !pskbExpandHead(skb, 0, 0)) return false;
   const { bytes, view } = skb.arena;

@@ -116,18 +116,20 @@ export class FlowKeys {
     return true;
   }
 
-  /** Walks to the innermost header. False: something is not known or cut off. (`__skb_flow_dissect` with the bond's keys) */
-  dissect(view: DataView, o: number, end: number, type: number): boolean {
+  /**
+   * Walks to the innermost header. False: something is not known or cut off. `tagBeside`: the frame's own tag is not in the bytes; Linux
+   * then takes the first tag that is in them for that one, and goes on with `type` again. (`__skb_flow_dissect` with the bond's keys)
+   */
+  dissect(view: DataView, o: number, end: number, type: number, tagBeside = false): boolean {
     this.addresses = 0;
     this.ports = 0;
     this.#at = o;
     let next = type;
-    let tags = 0;
+    let beside = tagBeside;
     for (let headers = 0; headers < MAX_HEADERS; headers++) {
       if (next === ETH_P_8021Q || next === ETH_P_8021AD) {
-        // A third tag is not read: what comes after it stays unknown.
-        if (++tags > 2) return true;
-        next = this.#skipTo(view, end, VLAN_HLEN, 2);
+        next = beside ? type : this.#skipTo(view, end, VLAN_HLEN, 2);
+        beside = false;
       } else if (next === ETH_P_IP || next === ETH_P_IPV6) {
         next = this.#ip(view, end, next);
       } else {
@@ -152,6 +154,7 @@ export class FlowKeys {
     switch (type) {
       case ETH_P_PPP_SES:
         return this.#pppoe(view, end);
+      // The sending node. (Linux deals keep-alive messages out by chance.)
       case ETH_P_TIPC:
         if (at + TIPC_KEY_END > end) return BAD;
         this.addresses = view.getInt32(at + 12, true);
@@ -177,19 +180,17 @@ export class FlowKeys {
     }
   }
 
-  /** The session's header says version 1, type 1, code 0; the protocol field may be one byte long. */
+  /** The session's header says version 1, type 1, code 0. A protocol field of one byte (RFC 1661) is not looked at: RFC 2516 forbids it. */
   #pppoe(view: DataView, end: number): number {
     const at = this.#at;
     if (at + PPPOE_HLEN + 2 > end || view.getUint16(at) !== 0x1100) return BAD;
-    let protocol = view.getUint16(at + PPPOE_HLEN);
-    const short = (protocol & 0x0100) !== 0;
-    if (short) protocol >>>= 8;
-    this.#at = at + PPPOE_HLEN + (short ? 1 : 2);
+    const protocol = view.getUint16(at + PPPOE_HLEN);
+    this.#at = at + PPPOE_HLEN + 2;
     if (protocol === PPP_IP) return ETH_P_IP;
     if (protocol === PPP_IPV6) return ETH_P_IPV6;
     if (protocol === PPP_MPLS_UC) return ETH_P_MPLS_UC;
     if (protocol === PPP_MPLS_MC) return ETH_P_MPLS_MC;
-    return short || (protocol & 0x0001) !== 0 ? GOOD : BAD;
+    return (protocol & 0x0101) === 0x0001 ? GOOD : BAD;
   }
 
   /** An IP header, its extension headers, and what is behind: GOOD at the ports, or the next EtherType of a tunnel. */

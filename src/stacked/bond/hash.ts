@@ -40,7 +40,7 @@ export function xmitHash(policy: number, keys: FlowKeys, skb: SkBuff): number {
   if (policy === BOND_XMIT_POLICY_LAYER2) return ethHash(view, mac, end);
   const network = skb.networkHeader >= mac ? skb.networkHeader : mac + ETH_HLEN;
   const found = encap
-    ? keys.dissect(view, network, end, skb.protocol)
+    ? keys.dissect(view, network, end, skb.protocol, skb.vlanTci >= 0)
     : keys.bondFlowIp(view, network, end, skb.protocol, ports);
   if (!found) return ethHash(view, mac, end);
   let hash = (ports ? keys.ports : ethHash(view, mac, end)) ^ keys.addresses;
