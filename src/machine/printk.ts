@@ -225,6 +225,12 @@ export class Printk {
     return this.#records.at(seq - this.#oldestSeq);
   }
 
+  /** Shows every console again what the ring still holds. (`console_try_replay_all`) */
+  replay(): void {
+    for (const each of this.#consoles) each.nextSeq = this.#oldestSeq;
+    this.flush();
+  }
+
   /** Shows every console what it has not seen. Bound: 4 times the ring, all consoles together. */
   flush(): void {
     if (this.#walking) return;

@@ -25,7 +25,7 @@ function keyboard(mask = 1, world: Partial<SysrqWorld> = {}) {
 const HELP =
   'sysrq: HELP : loglevel(0-9) reboot(b) crash(c) terminate-all-tasks(e) memory-full-oom-kill(f) kill-all-tasks(i) ' +
   'show-backtrace-all-active-cpus(l) show-memory-usage(m) nice-all-RT-tasks(n) poweroff(o) show-registers(p) ' +
-  'show-all-timers(q) unraw(r) sync(s) show-task-states(t) unmount(u) show-blocked-tasks(w) ';
+  'show-all-timers(q) unraw(r) sync(s) show-task-states(t) unmount(u) show-blocked-tasks(w) replay-kernel-logs(R) ';
 
 describe('the mask', () => {
   it('is 0 after boot: nothing is allowed, help is', () => {
@@ -40,17 +40,17 @@ describe('the mask', () => {
   it.each([
     [2, '0123456789'],
     [4, 'r'],
-    [8, 'clmptw'],
+    [8, 'clmptwR'],
     [0x10, 's'],
     [0x20, 'u'],
     [0x40, 'efi'],
     [0x80, 'bo'],
     [0x100, 'n'],
-    [1, '0123456789bcefilmnopqrstuw'],
-    [0x1fe, '0123456789bcefilmnoprstuw'],
+    [1, '0123456789bcefilmnopqrstuwR'],
+    [0x1fe, '0123456789bcefilmnoprstuwR'],
   ])('%i allows %s', (mask, keys) => {
     const { sysrq } = keyboard(mask);
-    const allowed = [...'0123456789bcefilmnopqrstuw'].filter((key) => sysrq.permits(key)).join('');
+    const allowed = [...'0123456789bcefilmnopqrstuwR'].filter((key) => sysrq.permits(key)).join('');
     expect(allowed).toBe(keys);
   });
 
@@ -257,6 +257,55 @@ describe('the keys', () => {
       ' #0: expires at 1001 nsecs [in 1 nsecs]',
     ]);
     expect([lines.length, lines.at(-1)]).toEqual([3 + 64 + 1, ' ... and 36 more']);
+  });
+
+  it('R shows the consoles again what the log holds', () => {
+    const { sysrq, lines, machine } = keyboard();
+    machine.printk.info('one');
+    sysrq.handle('R');
+    expect(lines).toEqual([
+      'one',
+      'sysrq: Replay kernel logs on consoles',
+      'one',
+      'sysrq: Replay kernel logs on consoles',
+    ]);
+  });
+});
+
+/** HELP as Debian's kernels printed it into a serial console: 6.1, and what 7.2 has more. */
+const HELP_61 =
+  'loglevel(0-9) reboot(b) crash(c) terminate-all-tasks(e) memory-full-oom-kill(f) kill-all-tasks(i) thaw-filesystems(j) ' +
+  'sak(k) show-backtrace-all-active-cpus(l) show-memory-usage(m) nice-all-RT-tasks(n) poweroff(o) show-registers(p) ' +
+  'show-all-timers(q) unraw(r) sync(s) show-task-states(t) unmount(u) show-blocked-tasks(w) dump-ftrace-buffer(z) ';
+const HELP_72 = `${HELP_61}dump-sched-ext(D) replay-kernel-logs(R) reset-sched-ext(S) `;
+/** Of things that our machines do not have: block layer, VT, ftrace, sched_ext. */
+const NOT_OURS = ['thaw-filesystems(j)', 'sak(k)', 'dump-ftrace-buffer(z)', 'dump-sched-ext(D)', 'reset-sched-ext(S)'];
+/** Headers that the same kernels printed. */
+const RECORDED: readonly (readonly [key: string, line: string])[] = [
+  ['l', 'Show backtrace of all active CPUs'],
+  ['t', 'Show State'],
+  ['m', 'Show Memory'],
+  ['w', 'Show Blocked State'],
+  ['9', 'Changing Loglevel'],
+  ['q', 'Show clockevent devices & pending hrtimers (no others)'],
+  ['o', 'Power Off'],
+  ['c', 'Trigger a crash'],
+];
+
+describe('beside the words of real kernels', () => {
+  it('has their help, but for what we do not have', () => {
+    const { sysrq, lines } = keyboard();
+    sysrq.handle('?');
+    const theirs = HELP_72.trim()
+      .split(' ')
+      .filter((word) => !NOT_OURS.includes(word));
+    expect(lines).toEqual([`sysrq: HELP : ${theirs.map((word) => `${word} `).join('')}`]);
+  });
+
+  it.each(RECORDED)('%s says %j', (key, line) => {
+    const { sysrq, lines } = keyboard();
+    sysrq.handle(key);
+    expect(lines[0]).toBe(`sysrq: ${line}`);
   });
 });
 

@@ -91,6 +91,7 @@ export function builtinSysrqKeys(sysrq: Sysrq): [string, SysrqOp][] {
     ['s', op('sync(s)', 'Emergency Sync', SYSRQ_ENABLE_SYNC, later(world.sync, 'Emergency Sync complete'))],
     ['t', op('show-task-states(t)', 'Show State', DUMP, showing('t', showState))],
     ['u', op('unmount(u)', REMOUNT, SYSRQ_ENABLE_REMOUNT, later(world.remountReadOnly, 'Emergency Remount complete'))],
+    ['R', op('replay-kernel-logs(R)', 'Replay kernel logs on consoles', DUMP, () => printk.replay())],
     ['w', op('show-blocked-tasks(w)', 'Show Blocked State', DUMP, () => sysrq.report('w', print))],
   ];
 }
