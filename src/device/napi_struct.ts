@@ -36,6 +36,7 @@ export const NAPI_STATE_SCHED_THREADED = 1 << 9;
 
 const DISABLED_CLEARS =
   NAPI_STATE_MISSED |
+  NAPI_STATE_IN_BUSY_POLL |
   NAPI_STATE_DISABLE |
   NAPI_STATE_THREADED |
   NAPI_STATE_SCHED_THREADED |
@@ -136,10 +137,18 @@ export function napiDisable(napi: NapiStruct): void {
   assert(napi.pollOwner < 0, 'a poll does not disable its own instance');
   assert((napi.state & NAPI_STATE_NPSVC) === 0, 'an instance is disabled once');
   leaveList(napi);
-  napi.groFlush(false);
+  if (napi.groHolds()) flushHeld(napi);
   napi.state = (napi.state | NAPI_STATE_SCHED | NAPI_STATE_NPSVC) & ~DISABLED_CLEARS;
   if (napi.timer !== null) napi.dev.net.machine.timers.del(napi.timer);
   napi.dev.net.napiHash.remove(napi);
+}
+
+/** What receive offload holds goes up as it would at the end of a poll: with softirqs off. */
+function flushHeld(napi: NapiStruct): void {
+  const { cpu, softirq } = napi.dev.net.machine;
+  cpu.localBhDisable();
+  napi.groFlush(false);
+  softirq.localBhEnable(cpu);
 }
 
 /** Nobody is in a poll of it when this returns; it goes on being scheduled. The kernel sleeps for that. (`napi_synchronize`) */

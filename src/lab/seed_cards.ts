@@ -96,7 +96,7 @@ function ringSeedCard(
 /** How the card's interrupts are held back, and who polls it: drawn once, or changed by a user while frames come and go. */
 export function tuneCard(chance: Prng, dev: NetDevice): void {
   const dice = chance.below(6);
-  if (dice === 0) ethtoolSetCoalesce(dev, { rxUsecs: chance.below(200), rxFrames: 1 + chance.below(16) });
+  if (dice === 0) ethtoolSetCoalesce(dev, { rxUsecs: 1 + chance.below(200), rxFrames: 1 + chance.below(16) });
   else if (dice === 1) ethtoolSetCoalesce(dev, { adaptiveRx: chance.chance(0.5) });
   else if (dice === 2) netdevSetDefer(dev, chance.below(3), chance.below(3) * 20_000);
   else if (dice === 3) devSetThreaded(dev, chance.chance(0.5));

@@ -11,6 +11,7 @@
  * A failure is a sentence and the seed that has it again.
  */
 import { Prng } from '../base/prng.ts';
+import { npinfoOf } from '../netpoll/npinfo.ts';
 import { checkWire, type Ledger } from '../sim/ledger.ts';
 import { Wire } from '../sim/wire.ts';
 import { World } from '../sim/world.ts';
@@ -29,8 +30,9 @@ export interface SeedVerdict {
   readonly oldestMs: number;
 }
 
-/** Long enough for the deferred queue: 128 frames, 4 at a time into the smallest ring, tries 100 ms apart. */
+/** Time to come to rest in, and how often it is given where frames wait for netpoll: tries are 100 ms apart, each for few frames. */
 const HEALED_NS = 5e9;
+const HEALED_ROUNDS = 8;
 
 /** Runs one world. Never throws: what was thrown is in the verdict. `plant` puts a fault into it which must be found. */
 export function runSeed(seed: number, plant: Plant | null = null): SeedVerdict {
@@ -64,7 +66,9 @@ export function runSeed(seed: number, plant: Plant | null = null): SeedVerdict {
     events += world.runUntil(endNs);
     for (const ledger of ledgers) wrong.push(...ledger.check(false));
     heal(wire, stations);
-    events += world.runFor(HEALED_NS);
+    for (let round = 0; round < HEALED_ROUNDS && (round === 0 || deferred(stations)); round++) {
+      events += world.runFor(HEALED_NS);
+    }
     for (const { sim, ledger, starvation } of stations) {
       wrong.push(...ledger.check(!sim.machine.dead), ...starvation.stop());
       if (ledger.oldestNs > starvation.boundNs) {
@@ -89,6 +93,10 @@ export function runSeed(seed: number, plant: Plant | null = null): SeedVerdict {
     panics: stations.filter(({ sim }) => sim.machine.dead).length,
     oldestMs: ledgers.reduce((most, { oldestNs }) => Math.max(most, oldestNs / 1e6), 0),
   };
+}
+
+function deferred(stations: readonly SeedStation[]): boolean {
+  return stations.some(({ sim, dev }) => !sim.machine.dead && (npinfoOf(dev)?.txq.length ?? 0) > 0);
 }
 
 function heal(wire: Wire, stations: readonly SeedStation[]): void {

@@ -51,14 +51,15 @@ export function napiBusyLoop(
   let ours = false;
   for (;;) {
     machine.cpu.localBhDisable();
-    if (!ours) ours = claim(napi, prefer);
+    // While we waited somebody may have disabled the instance, and enabled it again: it is not ours any more.
+    if (!ours || (napi.state & NAPI_STATE_IN_BUSY_POLL) === 0) ours = claim(napi, prefer);
     const work = ours ? pollOnce(napi, budget) : 0;
     taken += work;
     machine.softirq.localBhEnable(machine.cpu);
     if (enough() || machine.executive.now() >= endNs) break;
     if (work === 0) machine.executive.spin(PAUSE_NS);
   }
-  if (ours) {
+  if (ours && (napi.state & NAPI_STATE_IN_BUSY_POLL) !== 0) {
     machine.cpu.localBhDisable();
     taken += stop(napi, budget, prefer);
     machine.softirq.localBhEnable(machine.cpu);

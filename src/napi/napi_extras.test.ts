@@ -150,6 +150,26 @@ describe('busy polling', () => {
     expect(napiBusyLoop(net, 999, 1, () => true)).toBe(-1);
   });
 
+  it('leaves an instance alone that was disabled while it waited, and takes it again when it is enabled', () => {
+    const { net, napi, card, executive } = rig();
+    let pauses = 0;
+    executive.onSpin = () => {
+      pauses++;
+      if (pauses === 2) napiDisable(napi);
+      if (pauses === 5) {
+        card.waiting = 3;
+        napiEnable(napi);
+      }
+    };
+    let polls = -1;
+    const taken = napiBusyLoop(net, napi.id, 20_000, () => {
+      if (pauses === 4) polls = card.polls.length;
+      return false;
+    });
+    expect([taken, polls, napi.state & NAPI_STATE_IN_BUSY_POLL]).toEqual([3, 2, 0]);
+    expect(card.unmasked).toBe(1);
+  });
+
   it('hands what is left to the softirq', () => {
     const { net, napi, card, machine } = rig();
     card.waiting = 100;

@@ -45,13 +45,14 @@ describe.each([
   ['a wrapped port', (port: Port) => new FaultPort(port, { seed: 1 })],
 ] as const)('the nic over %s', (_name, wrap) => {
   it('changes its rings, closed or open, and keeps receiving', () => {
-    const { dev, machine, come } = rig(wrap);
+    const { dev, machine, world, come } = rig(wrap);
     expect(ethtoolSetRingparam(dev, 100, 200)).toBe(0);
     expect(dev.ethtoolOps!.getRingparam!(dev)).toEqual({ rx: 128, tx: 256, rxMax: 4096, txMax: 4096 });
     devOpen(dev);
     expect(come(100)).toBe(100);
     expect(ethtoolSetRingparam(dev, 8, 8)).toBe(0);
     // Without time between them frames find a ring of 8, while interrupts are off.
+    world.runFor(1e6);
     const were = machine.cpu.localIrqSave();
     come(20, 0);
     machine.cpu.localIrqRestore(were);

@@ -16,7 +16,12 @@ import {
   netifCarrierOn,
   netifRunning,
 } from '../../device/net_device.ts';
-import { netdevTxResetQueue, netifTxStartAllQueues, netifTxStopAllQueues } from '../../device/netdev_queue.ts';
+import {
+  netdevTxResetQueue,
+  netifScheduleQueue,
+  netifTxStartAllQueues,
+  netifTxStopAllQueues,
+} from '../../device/netdev_queue.ts';
 import { netifSetRealNumQueues } from '../../device/real_num_queues.ts';
 import { listedAddrs } from '../../device/rx_mode.ts';
 import { DropReason } from '../../skb/drop_reason.ts';
@@ -133,11 +138,21 @@ export function ringChange(dev: NetDevice, nic: RingNic, rx: number, tx: number,
   const running = netifRunning(dev);
   if (running) ringDown(dev, nic);
   shape(dev, nic, rx, tx, active);
-  if (!running || ringUp(dev, nic) === 0) return 0;
+  if (!running) return 0;
+  if (ringUp(dev, nic) === 0) {
+    resume(dev);
+    return 0;
+  }
   shape(dev, nic, before.rx, before.tx, before.active);
   // What was given back a moment ago is there.
   ringUp(dev, nic);
+  resume(dev);
   return -Errno.ENOMEM;
+}
+
+/** What waits in the qdiscs since the queues were stopped has nobody else to have it sent. */
+function resume(dev: NetDevice): void {
+  for (const txq of dev.txQueues) netifScheduleQueue(txq);
 }
 
 function shape(dev: NetDevice, nic: RingNic, rx: number, tx: number, active: number): void {
