@@ -48,6 +48,6 @@ export class TextStore {
     const start = this.#at;
     const whole = length > 0 && this.#slab[start + length - 1] === NEWLINE ? length - 1 : length;
     this.#at = start + Math.min(whole, LOG_LINE_MAX);
-    return this.#slab.subarray(start, this.#at);
+    return new Uint8Array(this.#slab.buffer, start, this.#at - start);
   }
 }

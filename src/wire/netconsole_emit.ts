@@ -68,10 +68,13 @@ export function formatExtended(record: KmsgRecord, out: Uint8Array): number {
   }
   out[n++] = SEMICOLON;
   const { text } = record;
-  for (let i = 0; i < text.length && n < out.length; i++) {
-    const byte = text[i]!;
-    if (mustEscape(byte)) n = putEscaped(out, n, byte);
-    else out[n++] = byte;
+  let plain = 0;
+  while (plain < text.length && !mustEscape(text[plain]!)) plain++;
+  if (plain === text.length && n + plain <= out.length) {
+    out.set(text, n);
+    n += plain;
+  } else {
+    for (let i = 0; i < text.length && n < out.length; i++) n = putEscaped(out, n, text[i]!);
   }
   n = putByte(out, n, NEWLINE);
   n = putDict(out, n, 'SUBSYSTEM=', record.dict?.subsystem);
@@ -114,6 +117,10 @@ export function formatBasic(record: KmsgRecord, out: Uint8Array, format: BasicFo
   const limit = out.length - 2;
   let end = Math.min(text.length, out.length);
   const prefixLen = putPrefix(out, 0, record, format);
+  if (prefixLen + text.length <= limit && text.indexOf(NEWLINE) < 0) {
+    out.set(text, prefixLen);
+    return putByte(out, prefixLen + text.length, NEWLINE);
+  }
   let cut = false;
   let n = 0;
   let line = 0;
