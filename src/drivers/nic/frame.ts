@@ -36,8 +36,9 @@ export function rxFrame(dev: NetDevice, rx: FrameBatch, i: number, headroom: num
   skb.ipSummed = rx.csum[i]!;
   skb.vlanTci = rx.vlanTci[i]!;
   skb.tstampUs = rx.tstampUs[i]!;
-  dev.stats.add(STAT_RX_PACKETS);
-  dev.stats.add(STAT_RX_BYTES, len);
+  const { values } = dev.stats;
+  values[STAT_RX_PACKETS]!++;
+  values[STAT_RX_BYTES]! += len;
   skb.protocol = ethTypeTrans(skb, dev);
   return skb;
 }

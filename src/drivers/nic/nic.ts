@@ -237,17 +237,20 @@ function nicStartXmit(skb: SkBuff, dev: NetDevice, txq: NetdevQueue): number {
     }
   }
   queue.inFlight++;
-  dev.stats.add(STAT_TX_PACKETS);
-  dev.stats.add(STAT_TX_BYTES, len);
+  const { values } = dev.stats;
+  values[STAT_TX_PACKETS]!++;
+  values[STAT_TX_BYTES]! += len;
   return NETDEV_TX_OK;
 }
 
 /** Frees what has left; wakes the queue if that made room. Bound: what was in flight. */
 function nicReap(dev: NetDevice, nic: Nic, queue: NicQueue): void {
-  const done = queue.done;
+  const { done, index } = queue;
+  const { port } = nic;
   const pool = dev.net.machine.skbs;
   let reaped = 0;
-  for (let n = nic.port.txReap(queue.index, done); n > 0; n = nic.port.txReap(queue.index, done)) {
+  // Until there are none: a port may have tags of its own between, and none of the driver's in a round.
+  for (let n = port.txReap(index, done); n > 0; n = port.txReap(index, done)) {
     for (let i = 0; i < n; i++) pool.consume(pool.byId(done.cookie[i]!));
     reaped += n;
   }
@@ -259,21 +262,24 @@ function nicReap(dev: NetDevice, nic: Nic, queue: NicQueue): void {
 /** The poll of one queue. Bound: `budget` frames received, and all transmits that have left. */
 function nicPoll(dev: NetDevice, queue: NicQueue, budget: number): number {
   const nic = dev.priv as Nic;
+  const { port } = nic;
+  const { index, napi, rx } = queue;
   nicReap(dev, nic, queue);
   let work = 0;
   while (work < budget) {
-    const n = nic.port.rxBurst(queue.index, queue.rx, Math.min(budget - work, BURST));
+    const n = port.rxBurst(index, rx, Math.min(budget - work, BURST));
     if (n === 0) break;
+    const { headroom } = port.caps;
     for (let i = 0; i < n; i++) {
-      const skb = rxFrame(dev, queue.rx, i, nic.port.caps.headroom);
+      const skb = rxFrame(dev, rx, i, headroom);
       if (skb === null) continue;
       if (skb.pktType === PACKET_MULTICAST) dev.stats.add(STAT_MULTICAST);
-      skb.queueMapping = queue.index + 1;
-      skb.napiId = queue.napi.id;
-      queue.napi.receive(skb);
+      skb.queueMapping = index + 1;
+      skb.napiId = napi.id;
+      napi.receive(skb);
     }
     work += n;
   }
-  if (work < budget && napiCompleteDone(queue.napi, work)) nicUnmask(nic, queue);
+  if (work < budget && napiCompleteDone(napi, work)) nicUnmask(nic, queue);
   return work;
 }
