@@ -175,6 +175,25 @@ describe('a machine in trouble', () => {
     expect(rig.log()).toContain('Mem-Info:');
   });
 
+  it('takes commands after a panic, however many frames came for nobody', () => {
+    const rig = new SysrqRig({ slots: 256 });
+    panic(rig.on.machine, 'oh');
+    const { executive, arena } = rig.on.machine;
+    for (let n = 0; n < arena.slots * 2; n += 100) {
+      for (let i = 0; i < 100; i++) rig.send('for nobody', { destPort: 9 });
+      for (let i = 0; i < 20; i++) {
+        rig.listener.poll();
+        executive.spin(50_000);
+      }
+    }
+    const sender = rig.sender();
+    rig.send(sender.question().slice());
+    executive.spin(50_000);
+    rig.listener.poll();
+    executive.spin(50_000);
+    expect(rig.answers().map((each) => sender.hear(each))).toEqual(['answer']);
+  });
+
   it('takes commands with interrupts off, its device trapped', () => {
     const rig = new SysrqRig();
     netpollSetTrap(rig.on.dev, true);

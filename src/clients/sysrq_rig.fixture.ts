@@ -31,11 +31,11 @@ export class SysrqRig {
   readonly obeyed: string[] = [];
   readonly random: (out: Uint8Array) => void;
 
-  constructor(options: Partial<SysrqListenerOptions> & { seed?: number; cpus?: number } = {}) {
+  constructor(options: Partial<SysrqListenerOptions> & { seed?: number; cpus?: number; slots?: number } = {}) {
     this.world = new World({ seed: options.seed ?? 1 });
     this.wire = new Wire(this.world);
     this.hand = new Hand(this.world, this.wire);
-    this.on = station(this.world, this.wire, 2, { cpus: options.cpus ?? 2 });
+    this.on = station(this.world, this.wire, 2, { cpus: options.cpus ?? 2, slots: options.slots ?? 1024 });
     const chance = new Prng((options.seed ?? 1) ^ 0x5eed);
     this.random = (out) => {
       for (let i = 0; i < out.length; i++) out[i] = chance.below(256);

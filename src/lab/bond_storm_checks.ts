@@ -28,14 +28,36 @@ export class StormBooks {
   /** Frames that drivers of slaves took with interrupts off, which is netpoll's way; what they were before is not in it. */
   #taken = 0;
   #takenBefore = 0;
+  #noSlave: number;
 
   constructor(host: StormHost) {
     this.#host = host;
     this.#ipIdAtStart = host.sim.net.ipId;
     this.#lastIpId = this.#ipIdAtStart;
+    this.#noSlave = host.bond.dev.stats.get('tx_dropped');
     this.follow();
     this.#takenBefore = this.#sentBelow();
     for (const dev of host.slaves) this.#watch(dev);
+    this.#watchBond(host.bond.dev);
+  }
+
+  /** Counts the bond's drops that were netpoll's frames: the stack's own, a gratuitous ARP without a slave, are none of ours. */
+  #watchBond(dev: NetDevice): void {
+    const { ops } = dev;
+    const { machine } = dev.net;
+    let nested = 0;
+    const startXmit: DeviceOps['startXmit'] = (skb, self, queue) => {
+      const off = machine.cpu.irqsDisabled;
+      const outer = nested;
+      const before = dev.stats.get('tx_dropped');
+      nested = 0;
+      const status = ops.startXmit(skb, self, queue);
+      const all = dev.stats.get('tx_dropped') - before;
+      if (off) this.#noSlave += all - nested;
+      nested = outer + all;
+      return status;
+    };
+    (dev as { ops: DeviceOps }).ops = { ...ops, startXmit };
   }
 
   #watch(dev: NetDevice): void {
@@ -88,7 +110,7 @@ export class StormBooks {
     if (sent !== this.#taken)
       wrong.push(`netpoll has sent ${sent} frames by slaves, their drivers took ${this.#taken}`);
     const given = counters.get('sent') + counters.get('deferred_sent');
-    let below = bond.dev.stats.get('tx_dropped');
+    let below = this.#noSlave;
     for (const info of this.#infos) below += outcomes(info, npinfoOf(info.dev) === info);
     const purged = sim.machine.skbs.drops.get(nameOf(DropReason.QUEUE_PURGE));
     const missing = given - below;

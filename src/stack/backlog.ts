@@ -78,7 +78,8 @@ export class Backlog {
       return NET_RX_DROP;
     }
     const waiting = this.input.length;
-    if (waiting > this.maxBacklog || this.#limited(skb, waiting)) {
+    // Nobody takes it out again after a panic, and netpoll, which lives on, needs the memory.
+    if (waiting > this.maxBacklog || this.#net.machine.dead || this.#limited(skb, waiting)) {
       this.softnet.dropped++;
       dev.stats.add(STAT_RX_DROPPED);
       skb.pool.kfree(skb, DropReason.CPU_BACKLOG);
