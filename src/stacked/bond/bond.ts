@@ -300,7 +300,9 @@ export function bondOf(dev: NetDevice): Bonding {
 
 /** The slave that `dev` is of `bond`, or undefined. (`bond_get_slave_by_dev`) */
 export function bondGetSlaveByDev(bond: Bonding, dev: NetDevice): Slave | undefined {
-  return bond.slaves.find((slave) => slave.dev === dev);
+  const { slaves } = bond;
+  for (let i = 0; i < slaves.length; i++) if (slaves[i]!.dev === dev) return slaves[i];
+  return undefined;
 }
 
 /** Running, with a carrier. (`bond_slave_is_up`) */

@@ -68,10 +68,10 @@ export function bondRelease(bond: Bonding, dev: NetDevice, all = false): number 
   }
   if (bond.primarySlave === slave) bond.primarySlave = null;
   bondForgetRxMode(slave);
-  if (wasActive) bondChangeActiveSlave(bond, null);
+  // With all on their way out nobody is active from here on, and what the active one was asked for is taken back.
+  if (wasActive || all) bondChangeActiveSlave(bond, null);
   if (bondIsLb(bond)) bondAlbDeinitSlave(bond, slave);
-  if (all) bond.currActiveSlave = null;
-  else if (wasActive) bondSelectActiveSlave(bond);
+  if (wasActive && !all) bondSelectActiveSlave(bond);
   bondSetCarrier(bond);
   if (bond.slaves.length === 0) ethHwAddrRandom(bond.dev, bond.prng);
   bond.blockNetpollTx--;
