@@ -1,28 +1,17 @@
 /**
  * netpoll ls: a machine's counters as people know them, in the words and columns of ip, ethtool, nstat and /proc.
  *
- * The machine is one of the demo fleet, simulated for so many seconds: the same seed and time give the same figures.
+ * The machine is one of the demo fleet, simulated for so many seconds: the same seed and time give the same figures. With --on it is
+ * this process, which listens on a real device for so many seconds.
  */
 import type { Command } from 'commander';
 import { SetupError } from '../base/status.ts';
-import {
-  nstatText,
-  procInterrupts,
-  procNetDev,
-  procNetPtype,
-  procSoftirqs,
-  procSoftnetStat,
-  SOFTIRQ_NAMES,
-  softnetRows,
-} from '../clients/procfs.ts';
-import type { NetDevice } from '../device/net_device.ts';
+import { createHostMachine } from '../host/host_machine.ts';
 import { Inet } from '../inet/inet.ts';
 import { udpBind } from '../inet/udp.ts';
 import { createDemoFleet, NETCONSOLE_PORT } from '../lab/demo_fleet.ts';
-import type { SimMachine } from '../sim/sim_machine.ts';
 import { type LsBondOptions, lsBond } from './ls_bond.ts';
-import { type EthtoolQuery, ethtoolJson, ethtoolText } from './ls_ethtool.ts';
-import { linkJson, linkText } from './ls_link.ts';
+import { type MachineView, type Report, type ReportOptions, reports } from './ls_reports.ts';
 import { die, endWithReader } from './terminal.ts';
 
 const EXAMPLES = `
@@ -33,19 +22,14 @@ Examples:
   $ netpoll ls ethtool -S eth0 --machine web-1   the driver's own, as ethtool -S
   $ netpoll ls softnet_stat --after 6.5          what the network softirq did until web-1 was dead
   $ netpoll ls drops --json
+  $ netpoll ls nstat --on packet:eth0 --after 2  what this process has received from eth0 in two seconds
   $ netpoll ls bond --bond 'mode=802.3ad lacp_rate=fast' --after 12     two bonds that find each other
 `;
 
-interface LsOptions extends LsBondOptions {
+interface LsOptions extends LsBondOptions, ReportOptions {
   readonly machine: string;
+  readonly on?: string;
   readonly json?: boolean;
-  readonly stats?: boolean;
-  readonly statistics?: boolean;
-  readonly rings?: boolean;
-  readonly coalesce?: boolean;
-  readonly features?: boolean;
-  readonly channels?: boolean;
-  readonly driver?: boolean;
 }
 
 export function addLs(program: Command): void {
@@ -55,9 +39,11 @@ export function addLs(program: Command): void {
     .argument('<what>', 'link, ethtool, nstat, dev, softnet_stat, interrupts, softirqs, ptype, drops or bond')
     .argument('[device]', 'for link and ethtool')
     .option('--machine <name>', 'whose: collector, web-1, db-1 or edge-1', 'collector')
-    .option('--after <seconds>', 'seconds of simulated time', '5')
+    .option('--on <port>', 'not a simulated machine but this process, over packet:eth0, udp:0.0.0.0:6666, pcap:file')
+    .option('--after <seconds>', 'seconds of simulated time; with --on, of time', '5')
     .option('--seed <n>', 'seed of the simulation', '1')
     .option('-s, --stats', 'link: with counters')
+    .option('-z, --zeros', 'nstat: also those that are 0')
     .option('-S, --statistics', 'ethtool: the driver’s own statistics')
     .option('-g, --rings', 'ethtool: descriptors')
     .option('-c, --coalesce', 'ethtool: interrupt coalescing')
@@ -69,117 +55,66 @@ export function addLs(program: Command): void {
     .option('--pull <cables>', 'bond: eth1@3 is pulled after 3 seconds, eth1@3-5 for two')
     .option('--json', 'as JSON')
     .addHelpText('after', EXAMPLES)
-    .action((what: string, device: string | undefined, options: LsOptions) => {
+    .action(async (what: string, device: string | undefined, options: LsOptions) => {
       try {
         endWithReader();
-        process.stdout.write(ls(what, device, options));
+        const text =
+          options.on === undefined ? ls(what, device, options) : await lsOn(options.on, what, device, options);
+        process.stdout.write(text);
       } catch (error) {
         die(error);
       }
     });
 }
 
-/** What the command prints. Throws SetupError for what is not there. */
+/** What the command prints of a simulated machine. Throws SetupError for what is not there. */
 export function ls(what: string, device: string | undefined, options: LsOptions): string {
-  const report = what === 'bond' ? lsBond(options) : reportOf(what, device, options);
+  if (what === 'bond') return printed(lsBond(options), what, options);
+  return printed(reports(grow(options), device, options)[what], what, options);
+}
+
+/** The same of this process over a real device, after `--after` seconds. Throws SetupError. */
+async function lsOn(spec: string, what: string, device: string | undefined, options: LsOptions): Promise<string> {
+  const seconds = secondsOf(options);
+  const host = createHostMachine();
+  const inet = new Inet(host.stack, { promiscuous: spec.startsWith('pcap:') });
+  try {
+    const dev = host.openDevice(spec);
+    await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    return printed(reports({ ...host, inet }, device ?? dev.name, options)[what], what, options);
+  } finally {
+    host.close();
+  }
+}
+
+function printed(report: Report | undefined, what: string, options: LsOptions): string {
   if (report === undefined) {
     throw new SetupError('ERR_NETPOLL_OPTIONS', `nothing is called ${what}: netpoll ls --help shows what is`);
   }
   return options.json === true ? `${JSON.stringify(report.json())}\n` : report.text();
 }
 
-function reportOf(what: string, device: string | undefined, options: LsOptions): Report | undefined {
-  const { sim, inet } = grow(options);
-  return reports(sim, inet, device, options)[what];
-}
-
-interface Report {
-  readonly text: () => string;
-  readonly json: () => unknown;
-}
-
-function reports(
-  sim: SimMachine,
-  inet: Inet | null,
-  device: string | undefined,
-  options: LsOptions,
-): Readonly<Record<string, Report>> {
-  const { machine, net, stack } = sim;
-  const devices = () => (device === undefined ? net.devices : [find(sim, device)]);
-  const query = queryOf(options);
-  const one = () => find(sim, device ?? 'eth0');
-  const snmp = (): Record<string, number> => inet?.snmp.toJSON() ?? {};
-  const drops = () => Object.entries(machine.skbs.drops.toJSON()).filter(([, n]) => n > 0);
-  return {
-    link: {
-      text: () =>
-        devices()
-          .map((dev) => linkText(dev, options.stats === true))
-          .join(''),
-      json: () => devices().map((dev) => linkJson(dev, options.stats === true)),
-    },
-    ethtool: {
-      text: () => ethtoolText(one(), query),
-      json: () => [{ ifname: one().name, ...ethtoolJson(one(), query) }],
-    },
-    nstat: { text: () => nstatText(snmp()), json: () => ({ kernel: snmp() }) },
-    dev: { text: () => procNetDev(net), json: () => devices().map((dev) => linkJson(dev, true)) },
-    softnet_stat: { text: () => procSoftnetStat(stack), json: () => softnetRows(stack) },
-    interrupts: {
-      text: () => procInterrupts(machine),
-      json: () => machine.irqLines.map(({ number, name, cpu, count }) => ({ irq: number, name, cpu: cpu.id, count })),
-    },
-    softirqs: {
-      text: () => procSoftirqs(machine),
-      json: () =>
-        Object.fromEntries(SOFTIRQ_NAMES.map((name, v) => [name, machine.cpus.map((cpu) => cpu.softirqCount[v])])),
-    },
-    ptype: {
-      text: () => procNetPtype(stack),
-      json: () => stack.types.list().map((type) => type.toString(16).padStart(4, '0')),
-    },
-    drops: {
-      text: () =>
-        drops()
-          .map(([name, n]) => `${String(n).padStart(10)} drops by reason ${name}\n`)
-          .join(''),
-      json: () => Object.fromEntries(drops()),
-    },
-  };
-}
-
-function queryOf(options: LsOptions): EthtoolQuery {
-  const asked = (['statistics', 'rings', 'coalesce', 'features', 'channels', 'driver'] as const).filter(
-    (each) => options[each] === true,
-  );
-  if (asked.length > 1) throw new SetupError('ERR_NETPOLL_OPTIONS', `--${asked[0]} and --${asked[1]}: one at a time`);
-  return asked[0] ?? 'statistics';
-}
-
-function find(sim: SimMachine, name: string): NetDevice {
-  const dev = sim.net.byName(name);
-  if (dev === undefined) throw new SetupError('ERR_NETPOLL_OPTIONS', `Device "${name}" does not exist.`);
-  return dev;
-}
-
-function grow(options: LsOptions): { readonly sim: SimMachine; readonly inet: Inet | null } {
+function secondsOf(options: LsOptions): number {
   const seconds = Number(options.after);
+  if (seconds >= 0 && seconds <= 3600) return seconds;
+  throw new SetupError('ERR_NETPOLL_OPTIONS', `--after ${options.after}: give seconds up to 3600`);
+}
+
+function grow(options: LsOptions): MachineView {
+  const seconds = secondsOf(options);
   const seed = Number(options.seed);
-  if (!(seconds >= 0 && seconds <= 3600)) {
-    throw new SetupError('ERR_NETPOLL_OPTIONS', `--after ${options.after}: give seconds up to 3600`);
-  }
   if (!Number.isInteger(seed))
     throw new SetupError('ERR_NETPOLL_OPTIONS', `--seed ${options.seed}: give a whole number`);
   const fleet = createDemoFleet({ seed, epochUs: 0 });
-  const inet = new Inet(fleet.collector.stack);
-  // Somebody listens there, as the collector does.
-  udpBind(inet, NETCONSOLE_PORT, () => {});
   const machines = [fleet.collector, ...fleet.machines];
   const sim = machines.find(({ machine }) => machine.hostname === options.machine);
   if (sim === undefined) {
     const names = machines.map(({ machine }) => machine.hostname).join(', ');
     throw new SetupError('ERR_NETPOLL_OPTIONS', `--machine ${options.machine}: there are ${names}`);
   }
+  const inets = machines.map(({ stack }) => new Inet(stack));
+  // Somebody listens there, as the collector does.
+  udpBind(inets[0]!, NETCONSOLE_PORT, () => {});
   fleet.world.runUntil(seconds * 1e9);
-  return { sim, inet: sim === fleet.collector ? inet : null };
+  return { ...sim, inet: inets[machines.indexOf(sim)]! };
 }

@@ -1,13 +1,13 @@
 /** Devices in the words of ethtool: `-S` statistics, `-g` rings, `-c` coalescing, `-k` features, `-l` channels, `-i` driver. */
 import { SetupError } from '../base/status.ts';
-import type { CoalesceParams } from '../device/coalesce.ts';
-import { ethtoolGetStats } from '../device/ethtool.ts';
+import type { CoalesceName, CoalesceParams } from '../device/coalesce.ts';
+import { type Channels, type Drvinfo, ethtoolGetStats, type Ringparam } from '../device/ethtool.ts';
 import * as F from '../device/features.ts';
 import type { NetDevice } from '../device/net_device.ts';
 
 export type EthtoolQuery = 'statistics' | 'rings' | 'coalesce' | 'features' | 'channels' | 'driver';
 
-/** ethtool's names; indented ones belong to the line above, which is on if one of them is. */
+/** ethtool's names; indented ones belong to the line above, which is on if one of them is. Bit 0: no device of ours has it. */
 const FEATURES: readonly (readonly [name: string, bit: number, members?: readonly (readonly [string, number])[]])[] = [
   ['rx-checksumming', F.NETIF_F_RXCSUM],
   [
@@ -17,6 +17,8 @@ const FEATURES: readonly (readonly [name: string, bit: number, members?: readonl
       ['tx-checksum-ipv4', F.NETIF_F_IP_CSUM],
       ['tx-checksum-ip-generic', F.NETIF_F_HW_CSUM],
       ['tx-checksum-ipv6', F.NETIF_F_IPV6_CSUM],
+      ['tx-checksum-fcoe-crc', 0],
+      ['tx-checksum-sctp', 0],
     ],
   ],
   [
@@ -35,6 +37,7 @@ const FEATURES: readonly (readonly [name: string, bit: number, members?: readonl
       ['tx-tcp-ecn-segmentation', F.NETIF_F_TSO_ECN],
       ['tx-tcp-mangleid-segmentation', F.NETIF_F_TSO_MANGLEID],
       ['tx-tcp6-segmentation', F.NETIF_F_TSO6],
+      ['tx-tcp-accecn-segmentation', 0],
     ],
   ],
   ['generic-segmentation-offload', F.NETIF_F_GSO],
@@ -46,15 +49,44 @@ const FEATURES: readonly (readonly [name: string, bit: number, members?: readonl
   ['receive-hashing', F.NETIF_F_RXHASH],
   ['highdma', F.NETIF_F_HIGHDMA],
   ['rx-vlan-filter', F.NETIF_F_HW_VLAN_CTAG_FILTER],
+  ['vlan-challenged', 0],
   ['tx-gso-robust', F.NETIF_F_GSO_ROBUST],
+  ['tx-fcoe-segmentation', 0],
+  ['tx-gre-segmentation', 0],
+  ['tx-gre-csum-segmentation', 0],
+  ['tx-ipxip4-segmentation', 0],
+  ['tx-ipxip6-segmentation', 0],
+  ['tx-udp_tnl-segmentation', 0],
+  ['tx-udp_tnl-csum-segmentation', 0],
   ['tx-gso-partial', F.NETIF_F_GSO_PARTIAL],
+  ['tx-tunnel-remcsum-segmentation', 0],
+  ['tx-sctp-segmentation', 0],
+  ['tx-esp-segmentation', 0],
   ['tx-udp-segmentation', F.NETIF_F_GSO_UDP_L4],
   ['tx-gso-list', F.NETIF_F_GSO_FRAGLIST],
+  ['tx-nocache-copy', 0],
   ['loopback', F.NETIF_F_LOOPBACK],
   ['rx-fcs', F.NETIF_F_RXFCS],
+  ['rx-all', 0],
+  ['tx-vlan-stag-hw-insert', 0],
+  ['rx-vlan-stag-hw-parse', 0],
+  ['rx-vlan-stag-filter', 0],
+  ['l2-fwd-offload', 0],
+  ['hw-tc-offload', 0],
+  ['esp-hw-offload', 0],
+  ['esp-tx-csum-hw-offload', 0],
+  ['rx-udp_tunnel-port-offload', 0],
+  ['tls-hw-tx-offload', 0],
+  ['tls-hw-rx-offload', 0],
   ['rx-gro-hw', F.NETIF_F_GRO_HW],
+  ['tls-hw-record', 0],
   ['rx-gro-list', F.NETIF_F_GRO_FRAGLIST],
+  ['macsec-hw-offload', 0],
   ['rx-udp-gro-forwarding', F.NETIF_F_GRO_UDP_FWD],
+  ['hsr-tag-ins-offload', 0],
+  ['hsr-tag-rm-offload', 0],
+  ['hsr-fwd-offload', 0],
+  ['hsr-dup-offload', 0],
 ];
 
 /** What ethtool would say, as an object for `--json`. Throws SetupError where the driver has no answer. */
@@ -88,32 +120,64 @@ export function ethtoolJson(dev: NetDevice, query: EthtoolQuery): object {
   return answer(ops?.getDrvinfo?.(dev));
 }
 
-/** The same as text. */
+/** The same as text, as ethtool 6 prints it. */
 export function ethtoolText(dev: NetDevice, query: EthtoolQuery): string {
   const answer = ethtoolJson(dev, query);
   if (query === 'features') return featuresText(dev);
   if (query === 'coalesce') return coalesceText(dev, answer as CoalesceParams);
-  if (query === 'statistics') {
-    const rows = Object.entries(answer).map(([name, value]) => `     ${name}: ${value}`);
-    return `NIC statistics:\n${rows.join('\n')}\n`;
-  }
-  const now = answer as Readonly<Record<string, string | number>>;
-  if (query === 'driver') return `driver: ${now.driver}\nversion: ${now.version}\nbus-info: ${now.busInfo}\n`;
-  const what = query === 'rings' ? 'Ring' : 'Channel';
-  const rows: readonly [string, string][] =
-    query === 'rings'
-      ? [
-          ['RX', 'rx'],
-          ['TX', 'tx'],
-        ]
-      : [
-          ['RX', 'rx'],
-          ['TX', 'tx'],
-          ['Combined', 'combined'],
-        ];
-  const table = (suffix: string) =>
-    rows.map(([name, key]) => `${`${name}:`.padEnd(16)}${now[key + suffix] || 'n/a'}`).join('\n');
-  return `${what} parameters for ${dev.name}:\nPre-set maximums:\n${table('Max')}\nCurrent hardware settings:\n${table('')}\n`;
+  if (query === 'rings') return ringsText(dev, answer as Ringparam);
+  if (query === 'channels') return channelsText(dev, answer as Channels);
+  if (query === 'driver') return driverText(dev, answer as Drvinfo);
+  const rows = Object.entries(answer).map(([name, value]) => `     ${name}: ${value}`);
+  return `NIC statistics:\n${rows.join('\n')}\n`;
+}
+
+/** A number, or that there is none. */
+const figure = (value: number): string => (value === 0 ? 'n/a' : String(value));
+
+function ringsText(dev: NetDevice, { rx, tx, rxMax, txMax }: Ringparam): string {
+  const table = (rxs: number, txs: number) => [
+    `RX:\t\t${figure(rxs)}`,
+    'RX Mini:\tn/a',
+    'RX Jumbo:\tn/a',
+    `TX:\t\t${figure(txs)}`,
+  ];
+  const more = ['RX Buf Len:\t\tn/a', 'CQE Size:\t\tn/a', 'TX Push:\toff', 'TCP data split:\tn/a'];
+  const lines = ['Pre-set maximums:', ...table(rxMax, txMax), 'Current hardware settings:', ...table(rx, tx), ...more];
+  return `Ring parameters for ${dev.name}:\n${lines.join('\n')}\n`;
+}
+
+function channelsText(dev: NetDevice, now: Channels): string {
+  const table = (rx: number, tx: number, combined: number) => [
+    `RX:\t\t${figure(rx)}`,
+    `TX:\t\t${figure(tx)}`,
+    'Other:\t\tn/a',
+    `Combined:\t${figure(combined)}`,
+  ];
+  const lines = [
+    'Pre-set maximums:',
+    ...table(now.rxMax, now.txMax, now.combinedMax),
+    'Current hardware settings:',
+    ...table(now.rx, now.tx, now.combined),
+  ];
+  return `Channel parameters for ${dev.name}:\n${lines.join('\n')}\n`;
+}
+
+function driverText(dev: NetDevice, now: Drvinfo): string {
+  const has = (what: unknown): string => (what === undefined ? 'no' : 'yes');
+  return [
+    `driver: ${now.driver}`,
+    `version: ${now.version}`,
+    `firmware-version: ${now.firmwareVersion ?? ''}`,
+    'expansion-rom-version: ',
+    `bus-info: ${now.busInfo}`,
+    `supports-statistics: ${has(dev.ethtoolOps?.getEthtoolStats)}`,
+    `supports-test: ${has(dev.ethtoolOps?.selfTest)}`,
+    'supports-eeprom-access: no',
+    'supports-register-dump: no',
+    'supports-priv-flags: no',
+    '',
+  ].join('\n');
 }
 
 function featuresText(dev: NetDevice): string {
@@ -127,35 +191,47 @@ function featuresText(dev: NetDevice): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** What the driver does not know is n/a. */
 function coalesceText(dev: NetDevice, c: CoalesceParams): string {
-  const on = (value: boolean) => (value ? 'on' : 'off');
-  const rows: (readonly [string, number] | null)[] = [
-    ['stats-block-usecs', c.statsBlockUsecs],
-    ['sample-interval', c.sampleInterval],
-    ['pkt-rate-low', c.pktRateLow],
-    ['pkt-rate-high', c.pktRateHigh],
-    null,
-    ['rx-usecs', c.rxUsecs],
-    ['rx-frames', c.rxFrames],
-    ['rx-usecs-irq', c.rxUsecsIrq],
-    ['rx-frames-irq', c.rxFramesIrq],
-    null,
-    ['tx-usecs', c.txUsecs],
-    ['tx-frames', c.txFrames],
-    ['tx-usecs-irq', c.txUsecsIrq],
-    ['tx-frames-irq', c.txFramesIrq],
-    null,
-    ['rx-usecs-low', c.rxUsecsLow],
-    ['rx-frame-low', c.rxFramesLow],
-    ['tx-usecs-low', c.txUsecsLow],
-    ['tx-frame-low', c.txFramesLow],
-    null,
-    ['rx-usecs-high', c.rxUsecsHigh],
-    ['rx-frame-high', c.rxFramesHigh],
-    ['tx-usecs-high', c.txUsecsHigh],
-    ['tx-frame-high', c.txFramesHigh],
-    null,
+  const known = dev.ethtoolOps?.supportedCoalesceParams ?? [];
+  const value = (name: CoalesceName): string => {
+    if (!known.includes(name)) return 'n/a';
+    const now = c[name];
+    return typeof now === 'boolean' ? (now ? 'on' : 'off') : String(now);
+  };
+  const groups: readonly (readonly (readonly [string, CoalesceName])[])[] = [
+    [
+      ['stats-block-usecs', 'statsBlockUsecs'],
+      ['sample-interval', 'sampleInterval'],
+      ['pkt-rate-low', 'pktRateLow'],
+      ['pkt-rate-high', 'pktRateHigh'],
+    ],
+    [
+      ['rx-usecs', 'rxUsecs'],
+      ['rx-frames', 'rxFrames'],
+      ['rx-usecs-irq', 'rxUsecsIrq'],
+      ['rx-frames-irq', 'rxFramesIrq'],
+    ],
+    [
+      ['tx-usecs', 'txUsecs'],
+      ['tx-frames', 'txFrames'],
+      ['tx-usecs-irq', 'txUsecsIrq'],
+      ['tx-frames-irq', 'txFramesIrq'],
+    ],
+    [
+      ['rx-usecs-low', 'rxUsecsLow'],
+      ['rx-frame-low', 'rxFramesLow'],
+      ['tx-usecs-low', 'txUsecsLow'],
+      ['tx-frame-low', 'txFramesLow'],
+    ],
+    [
+      ['rx-usecs-high', 'rxUsecsHigh'],
+      ['rx-frame-high', 'rxFramesHigh'],
+      ['tx-usecs-high', 'txUsecsHigh'],
+      ['tx-frame-high', 'txFramesHigh'],
+    ],
   ];
-  const text = rows.map((row) => (row === null ? '' : `${row[0]}:\t${row[1]}`)).join('\n');
-  return `Coalesce parameters for ${dev.name}:\nAdaptive RX: ${on(c.adaptiveRx)}  TX: ${on(c.adaptiveTx)}\n${text}\n`;
+  const text = groups.map((group) => group.map(([label, name]) => `${label}: ${value(name)}\n`).join('')).join('\n');
+  const head = `Coalesce parameters for ${dev.name}:\nAdaptive RX: ${value('adaptiveRx')}  TX: ${value('adaptiveTx')}\n`;
+  return `${head}${text}\nCQE mode RX: n/a  TX: n/a\n\n`;
 }
