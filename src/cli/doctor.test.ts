@@ -7,9 +7,10 @@ import { driverOf, isWireless, type KernelFacts, kernelFacts, logLevels } from '
 import type { NextHop } from '../host/netlink/next_hop.ts';
 import type { Link } from '../host/netlink/rtnetlink.ts';
 import { netpollParseOptions } from '../netpoll/options.ts';
-import { parseIp, parseMac } from '../wire/address.ts';
+import { parseIp, parseMac, printIp } from '../wire/address.ts';
 import { type DoctorFacts, findings } from './doctor_checks.ts';
 import { linesFor } from './doctor_lines.ts';
+import { parseTarget } from './target_options.ts';
 
 const ETH0: Link = {
   ifindex: 2,
@@ -172,6 +173,26 @@ describe('linesFor', () => {
     expect(linesFor(hop({ mac: null, via: '10.0.0.254' }), KERNEL, options)).toBeNull();
     expect(linesFor(hop({ mac: null }), KERNEL, options)!.send).toMatch(/ff:ff:ff:ff:ff:ff$/);
   });
+});
+
+describe('parseTarget', () => {
+  it.each([
+    ['10.0.0.2', '10.0.0.2', 6666, '', undefined],
+    ['+10.0.0.2:514', '10.0.0.2', 514, '+', undefined],
+    ['fd00::2', 'fd00::2', 6666, '', undefined],
+    ['+r[fd00::2]:514', 'fd00::2', 514, '+r', undefined],
+    ['fe80::2%eth0', 'fe80::2', 6666, '', 'eth0'],
+  ])('takes %s as an address', (text, ip, port, prefix, zone) => {
+    const target = parseTarget(text)!;
+    expect({ ...target, ip: printIp(target.ip) }).toEqual({ ip, port, prefix, zone });
+  });
+
+  it.each(['', '+', '@/eth0,@10.0.0.2/', 'web-1', '10.0.0', '10.0.0.2:0', '10.0.0.2:70000', '[10.0.0.2', 'a:b'])(
+    'leaves %j alone',
+    (text) => {
+      expect(parseTarget(text)).toBeNull();
+    },
+  );
 });
 
 describe('kernelFacts', () => {

@@ -5,6 +5,8 @@
 import { SetupError } from '../base/status.ts';
 import { createHostMachine, type HostMachine } from '../host/host_machine.ts';
 import { explainOptionError, type NetpollOptions, netpollParseOptions } from '../netpoll/options.ts';
+import { printMac } from '../wire/address.ts';
+import { interfaceByMac } from './target_options.ts';
 
 export interface NetpollClientHost {
   readonly host: HostMachine;
@@ -16,15 +18,11 @@ export interface NetpollClientHost {
 export function openForOptions(text: string): NetpollClientHost {
   const parsed = netpollParseOptions(text);
   if (!parsed.ok) throw new SetupError('ERR_NETPOLL_OPTIONS', explainOptionError(text, parsed.error));
-  if (parsed.options.devMac !== null) {
-    throw new SetupError(
-      'ERR_NETPOLL_OPTIONS',
-      'dev: name the interface, or a scheme like packet:eth0 or udp:0.0.0.0:0',
-    );
-  }
+  const { devMac, devName } = parsed.options;
+  const spec = devMac === null ? devName : interfaceByMac(devMac, printMac(devMac));
   const host = createHostMachine();
-  const dev = host.openDevice(parsed.options.devName, { name: 'netpoll0' });
-  return { host, options: { ...parsed.options, devName: dev.name } };
+  const dev = host.openDevice(spec, { name: 'netpoll0' });
+  return { host, options: { ...parsed.options, devName: dev.name, devMac: null } };
 }
 
 /** The last complaint of the machine's log: why a set-up was refused. */

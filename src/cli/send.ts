@@ -14,16 +14,19 @@ import { drained as allSent, startNetconsole } from './netconsole_host.ts';
 import { printLine } from './netconsole_lines.ts';
 import { lastComplaint, openForOptions } from './netpoll_client.ts';
 import { acceptSysrq, addSysrqOptions, type SysrqFlags } from './sysrq_accept.ts';
+import { fullOptions } from './target_options.ts';
 import { die, note } from './terminal.ts';
 
 const EXAMPLES = `
 The option string is netconsole's: [src-port]@[src-ip]/[dev],[tgt-port]@<tgt-ip>/[tgt-mac]
-dev is an interface (packet:, root) or a scheme: packet:eth0, udp:0.0.0.0:0.
+dev is an interface (packet:, root), its hardware address, or a scheme: packet:eth0, udp:0.0.0.0:0. Of an address alone
+(10.0.0.2, 10.0.0.2:6666, [fd00::2]:6666) the string is made from this host's routes and neighbours.
 With + in front each line is a record in netconsole's extended format, with +r the release too; a line may have its priority,
 "<6>text" (as to /dev/kmsg), and is of any length. Without, it is sent as it is.
 
 Examples:
   $ netpoll send '6665@10.0.0.1/eth0,6666@10.0.0.2/02:00:00:00:00:02' hello world
+  $ netpoll send 10.0.0.2 hello world                 finds interface, source address and next hop by itself
   $ netpoll send '@127.0.0.1/udp:127.0.0.1:0,6666@127.0.0.1/' 'no privileges needed'
   $ dmesg | netpoll send '@/eth0,6666@10.0.0.2/'      each line of stdin a datagram
   $ netpoll send '+r@/eth0,6666@10.0.0.2/' '<3>disk on fire'
@@ -41,12 +44,14 @@ export function addSend(program: Command): void {
   const command = program.command('send');
   addSysrqOptions(command)
     .description('send TEXT (or each line of stdin) through netpoll')
-    .argument('<options>', 'option string of the target')
+    .argument('<options>', 'option string of the target, or its address alone')
     .argument('[text...]', 'the message; words are joined by a blank')
     .option('--json', 'print the counters as JSON')
     .addHelpText('after', EXAMPLES)
     .action((text: string, words: string[], options: SendOptions) => {
-      send(text, words, options).catch(die);
+      fullOptions(text)
+        .then((whole) => send(whole, words, options))
+        .catch(die);
     });
 }
 

@@ -10,7 +10,7 @@ import type { Diagnosis } from '../../src/cli/doctor.ts';
 import { lacks, titled } from './needs.ts';
 import { Namespace } from './rig.ts';
 
-const lacking = lacks({ root: true, tools: ['ip', 'sysctl'] });
+const lacking = lacks({ root: true, tools: ['ip', 'sysctl', 'socat', 'setpriv'] });
 const NETPOLL = [process.execPath, 'bin/netpoll.js'];
 const WITHOUT_KOFFI = [process.execPath, '--require', './test/cli/fixtures/no_koffi.cjs', 'bin/netpoll.js'];
 
@@ -136,6 +136,19 @@ describe.skipIf(lacking !== undefined)(titled('netpoll doctor', lacking), () => 
     expect(said(found, 'tables')[0]).toMatch(/^note: read from \/proc: .*koffi/);
     const six = await ask(['fd02::2'], WITHOUT_KOFFI);
     expect(said(six, 'next hop')[0]).toMatch(/does not show its neighbours without koffi/);
+  });
+
+  it('lends netpoll send its string, and an interface by its hardware address', async () => {
+    const receiver = await target.start(['socat', '-u', 'UDP4-RECV:6666', 'STDOUT']);
+    await receiver.bindsUdp(6666);
+    const { stderr } = await sender.run([...NETPOLL, 'send', '10.2.0.2', 'by', 'address']);
+    expect(stderr).toContain(`6665@10.1.0.1/lan0,6666@10.2.0.2/${await gateway.macOf('in0')}`);
+    const device = await sender.macOf('lan0');
+    await sender.run([...NETPOLL, 'send', `@10.1.0.1/${device},@10.2.0.2/${await gateway.macOf('in0')}`, 'by MAC']);
+    await receiver.until('both lines', () => receiver.lines.length >= 2);
+    expect(receiver.lines).toEqual(['by address', 'by MAC']);
+    const { code, stderr: why } = await sender.run([...NETPOLL, 'send', '10.9.0.1', 'nobody'], true);
+    expect([code, why]).toEqual([1, expect.stringContaining('no route (EHOSTUNREACH)')]);
   });
 
   it('needs no privileges', async () => {
