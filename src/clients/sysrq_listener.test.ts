@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { createSnull } from '../drivers/snull.ts';
 import { panic } from '../machine/panic.ts';
 import { Sysrq } from '../machine/sysrq.ts';
 import { netpollParseOptions } from '../netpoll/options.ts';
@@ -33,6 +34,14 @@ describe('a command', () => {
     rig.ask(sender, sender.command('t'));
     const info = rig.on.dev.npinfo as { counters?: { get(name: string): number } } | null;
     expect(info?.counters?.get('deferred')).toBe(0);
+  });
+
+  it('is obeyed on a card without NAPI, whose frames come in interrupts', () => {
+    const rig = new SysrqRig({ driver: createSnull });
+    const sender = rig.sender();
+    expect(rig.ask(sender, sender.question())).toEqual(['answer']);
+    expect(rig.ask(sender, sender.command('t'))).toEqual(['result']);
+    expect(rig.log().join('\n')).toContain('task:ksoftirqd/0');
   });
 
   it('gets an answer as long as its question, never longer', () => {

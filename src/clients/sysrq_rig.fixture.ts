@@ -1,6 +1,7 @@
 /** A simulated machine that takes SysRq commands over netconsole, and a hand on its wire that sends them and reads what comes. */
 import { createHmac } from 'node:crypto';
 import { Prng } from '../base/prng.ts';
+import type { createSnull } from '../drivers/snull.ts';
 import { Sysrq } from '../machine/sysrq.ts';
 import { netpollParseOptions } from '../netpoll/options.ts';
 import { Hand, type Station, station, type UdpFrame, udpFrame } from '../sim/rig.fixture.ts';
@@ -31,11 +32,22 @@ export class SysrqRig {
   readonly obeyed: string[] = [];
   readonly random: (out: Uint8Array) => void;
 
-  constructor(options: Partial<SysrqListenerOptions> & { seed?: number; cpus?: number; slots?: number } = {}) {
+  constructor(
+    options: Partial<SysrqListenerOptions> & {
+      seed?: number;
+      cpus?: number;
+      slots?: number;
+      driver?: typeof createSnull;
+    } = {},
+  ) {
     this.world = new World({ seed: options.seed ?? 1 });
     this.wire = new Wire(this.world);
     this.hand = new Hand(this.world, this.wire);
-    this.on = station(this.world, this.wire, 2, { cpus: options.cpus ?? 2, slots: options.slots ?? 1024 });
+    this.on = station(this.world, this.wire, 2, {
+      cpus: options.cpus ?? 2,
+      slots: options.slots ?? 1024,
+      ...(options.driver === undefined ? {} : { driver: options.driver }),
+    });
     const chance = new Prng((options.seed ?? 1) ^ 0x5eed);
     this.random = (out) => {
       for (let i = 0; i < out.length; i++) out[i] = chance.below(256);
