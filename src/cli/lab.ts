@@ -35,7 +35,7 @@ interface LivelockCommandOptions {
 export function addLab(program: Command): void {
   const lab = program
     .command('lab')
-    .description('experiments on the simulated machine: livelock, fairness, moderation, seeds')
+    .description('experiments on the simulated machine: livelock, fairness, moderation, seeds, storm')
     .addHelpText('after', EXAMPLES);
   lab
     .command('livelock')
