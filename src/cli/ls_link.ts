@@ -47,7 +47,15 @@ export function linkFlags(dev: NetDevice): string[] {
   const flags = devGetFlags(dev);
   const names = FLAG_NAMES.filter(([flag]) => (flags & flag) !== 0).map(([, name]) => name);
   if ((flags & IFF_UP) !== 0 && (flags & IFF_RUNNING) === 0) names.unshift('NO-CARRIER');
+  const lower = lowerOf(dev);
+  if (lower !== undefined && (lower.flags & IFF_UP) === 0) names.push('M-DOWN');
   return names;
+}
+
+/** The device that this one stands on, or is paired with; undefined: none, or in another machine. */
+function lowerOf(dev: NetDevice): NetDevice | undefined {
+  if (dev.iflink === 0) return undefined;
+  return dev.net.devices.find(({ ifindex }) => ifindex === dev.iflink && ifindex !== dev.ifindex);
 }
 
 function operstate(dev: NetDevice): string {
@@ -59,10 +67,12 @@ export function linkJson(dev: NetDevice, statistics: boolean): object {
   const stats = devGetStats(dev);
   const link = {
     ifindex: dev.ifindex,
+    ...(lowerOf(dev) === undefined ? {} : { link: lowerOf(dev)!.name }),
     ifname: dev.name,
     flags: linkFlags(dev),
     mtu: dev.mtu,
     qdisc: qdiscName(dev),
+    ...(dev.master === null ? {} : { master: dev.master.name }),
     operstate: operstate(dev),
     linkmode: 'DEFAULT',
     group: 'default',
@@ -97,10 +107,13 @@ export function linkJson(dev: NetDevice, statistics: boolean): object {
 
 /** One device as `ip link` prints it, with `-s` its counters. */
 export function linkText(dev: NetDevice, statistics: boolean): string {
-  const head = `${dev.ifindex}: ${dev.name}: <${linkFlags(dev).join(',')}> mtu ${dev.mtu} qdisc ${qdiscName(dev)}`;
+  const lower = lowerOf(dev);
+  const at = lower !== undefined ? `@${lower.name}` : dev.iflink !== 0 ? `@if${dev.iflink}` : '';
+  const master = dev.master === null ? '' : ` master ${dev.master.name}`;
+  const head = `${dev.ifindex}: ${dev.name}${at}: <${linkFlags(dev).join(',')}> mtu ${dev.mtu} qdisc ${qdiscName(dev)}`;
   const type = dev.type === ARPHRD_ETHER ? 'ether' : 'loopback';
   const lines = [
-    `${head} state ${operstate(dev)} mode DEFAULT group default qlen ${dev.txQueueLen}`,
+    `${head}${master} state ${operstate(dev)} mode DEFAULT group default qlen ${dev.txQueueLen}`,
     `    link/${type} ${printMac(dev.devAddr)} brd ${printMac(dev.broadcast)}`,
   ];
   if (statistics) {
@@ -134,7 +147,7 @@ function columns(side: string, names: readonly string[], values: readonly number
   ];
 }
 
+/** Once it was up a device keeps its discipline, also while it is down. */
 function qdiscName(dev: NetDevice): string {
-  if (!netifRunning(dev)) return 'noop';
   return dev.qdisc?.ops.id ?? 'noop';
 }

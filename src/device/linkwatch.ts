@@ -112,9 +112,16 @@ function handle(dev: NetDevice): void {
   dev.net.notify(NetdevEvent.CHANGE, dev);
 }
 
+/** It stands on, or is paired with, a device of this machine that has no carrier either. */
+function lowerDown(dev: NetDevice): boolean {
+  if (dev.iflink === 0 || dev.iflink === dev.ifindex) return false;
+  const lower = dev.net.devices.find(({ ifindex }) => ifindex === dev.iflink);
+  return lower !== undefined && !netifCarrierOk(lower);
+}
+
 /** What the device's state means to users, by RFC 2863. (`rfc2863_policy`) */
 export function operstatePolicy(dev: NetDevice): void {
-  if (!netifCarrierOk(dev)) dev.operstate = dev.iflink === 0 ? IF_OPER_DOWN : IF_OPER_LOWERLAYERDOWN;
+  if (!netifCarrierOk(dev)) dev.operstate = lowerDown(dev) ? IF_OPER_LOWERLAYERDOWN : IF_OPER_DOWN;
   else if ((dev.state & LINK_STATE_TESTING) !== 0) dev.operstate = IF_OPER_TESTING;
   else if ((dev.state & LINK_STATE_DORMANT) !== 0) dev.operstate = IF_OPER_DORMANT;
   else dev.operstate = IF_OPER_UP;

@@ -84,6 +84,10 @@ export function createVethPair(a: VethEnd, b: VethEnd): [NetDevice, NetDevice] {
   }
   vethOf(first).peer = second;
   vethOf(second).peer = first;
+  first.iflink = second.ifindex;
+  second.iflink = first.ifindex;
+  // What they are to each other is known now: their state follows.
+  for (const end of [first, second]) end.net.linkwatch.fire(end);
   return [first, second];
 }
 
