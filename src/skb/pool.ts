@@ -104,12 +104,14 @@ export class SkbPool {
   /** An empty frame around memory [head, end) of `buf`; takes the caller's reference, unless it gives null. (`build_skb`) */
   build(buf: number, head: number, end: number): SkBuff | null {
     const skb = this.#object(buf, head, end);
-    // Every frame alive has a record, and every record a frame: where there is an object there is a record.
-    if (skb !== null) skb.shinfo = this.info.take();
+    if (skb === null) return null;
+    // Every frame has one record at most, and there are as many as objects: where there is an object there is a record.
+    if (skb.shinfo < 0) skb.shinfo = this.info.take();
+    else this.info.renew(skb.shinfo);
     return skb;
   }
 
-  /** An object without a shared record. */
+  /** An object whose shinfo is the caller's to set: it is a record that the object has kept, or -1. */
   #object(buf: number, head: number, end: number): SkBuff | null {
     const id = this.#free.pop();
     if (id < 0) {
@@ -156,6 +158,7 @@ export class SkbPool {
     this.#giveCompanion(skb.id);
     const copy = this.#object(skb.buf, skb.head, skb.end);
     if (copy === null) return null;
+    if (copy.shinfo >= 0) this.info.give(copy.shinfo);
     copy.shinfo = skb.shinfo;
     this.info.dataref[skb.shinfo]!++;
     this.copyHeader(copy, skb);
@@ -216,9 +219,13 @@ export class SkbPool {
       skb.destructor(skb);
       skb.destructor = null;
     }
-    this.releaseData(skb);
+    const { info } = this;
+    const s = skb.shinfo;
+    if (skb.nohdr) info.payloadRefs[s]!--;
+    // The last one's record stays with its object, for the next frame.
+    if (--info.dataref[s]! === 0) this.#releaseData(skb, s);
+    else skb.shinfo = -1;
     skb.buf = -1;
-    skb.shinfo = -1;
     skb.dev = null;
     this.#giveCompanion(skb.id);
     this.#free.push(skb.id);
@@ -232,22 +239,27 @@ export class SkbPool {
     this.#free.push(companion);
   }
 
-  /** Gives up the frame's share of its bytes; the last one frees them. The caller gives the frame other bytes, or none. */
-  releaseData(skb: SkBuff): void {
+  /** Frees the bytes of record `s`, whose last frame this is. */
+  #releaseData(skb: SkBuff, s: number): void {
     const { info } = this;
-    const s = skb.shinfo;
-    if (skb.nohdr) info.payloadRefs[s]!--;
-    if (--info.dataref[s]! > 0) return;
-    const frags = info.nrFrags[s]!;
-    for (let i = 0; i < frags; i++) this.arena.release(info.fragBuf[s * MAX_SKB_FRAGS + i]!);
-    for (let each = info.fragList(s); each !== null; ) {
+    if (info.nrFrags[s] !== 0) this.#releaseFrags(s);
+    const chain = info.fragList(s);
+    if (chain !== null) this.#releaseChain(chain, s);
+    this.arena.release(skb.buf);
+  }
+
+  #releaseFrags(s: number): void {
+    const frags = this.info.nrFrags[s]!;
+    for (let i = 0; i < frags; i++) this.arena.release(this.info.fragBuf[s * MAX_SKB_FRAGS + i]!);
+  }
+
+  #releaseChain(chain: SkBuff, s: number): void {
+    for (let each: SkBuff | null = chain; each !== null; ) {
       const next: SkBuff | null = each.next;
       each.next = null;
-      this.consume(each);
+      this.#put(each);
       each = next;
     }
-    info.setFragList(s, null);
-    this.arena.release(skb.buf);
-    info.give(s);
+    this.info.setFragList(s, null);
   }
 }

@@ -71,14 +71,18 @@ export class SharedInfoTable {
   /** A record with one user and nothing in it, or -1. */
   take(): number {
     const s = this.#free.pop();
-    if (s < 0) return -1;
+    if (s >= 0) this.renew(s);
+    return s;
+  }
+
+  /** Makes a record that was given up, and kept, one with one user and nothing in it. */
+  renew(s: number): void {
     this.dataref[s] = 1;
     this.payloadRefs[s] = 0;
     this.nrFrags[s] = 0;
     this.gsoSize[s] = 0;
     this.gsoSegs[s] = 0;
     this.gsoType[s] = 0;
-    return s;
   }
 
   /** The record is nobody's any more; what it owned must be gone. */

@@ -44,7 +44,7 @@ export class SkBuff {
   readonly id: number;
   /** Arena handle of the head buffer, -1 while the object is in the pool. */
   buf = -1;
-  /** Its shared record, an index into `pool.info`; -1 while the object is in the pool. */
+  /** Its shared record, an index into `pool.info`; in the pool: the one that waits for the object's next frame, or -1. */
   shinfo = -1;
   head = 0;
   data = 0;
