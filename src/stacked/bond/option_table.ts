@@ -84,7 +84,6 @@ export const BOND_OPTIONS = {
       ['all', 1],
     ],
     byDefault: 0,
-    modes: ARP,
   },
   fail_over_mac: {
     values: [
@@ -135,7 +134,6 @@ export const BOND_OPTIONS = {
       ['failure', 2],
     ],
     byDefault: 0,
-    modes: PRIMARY,
   },
   use_carrier: { values: [['on', 1]], byDefault: 1 },
   active_slave: { modes: PRIMARY },

@@ -50,9 +50,14 @@ const NS: Targets<Uint8Array> = {
 function setTarget<T>(bond: Bonding, targets: Targets<T>, text: string): number {
   const word = text.trim();
   const command = word[0];
-  const target = targets.parse(command === '+' || command === '-' ? word.slice(1) : word);
+  const target = targets.parse(word.slice(1));
   if (target === null) {
     bondPrintk(bond, Loglevel.ERR, `invalid ${targets.kind} target specified`);
+    return -Errno.EPERM;
+  }
+  if (command !== '+' && command !== '-') {
+    const why = 'no command found in arp_ip_targets file - use +<addr> or -<addr>';
+    bondPrintk(bond, Loglevel.ERR, why);
     return -Errno.EPERM;
   }
   return command === '-' ? remove(bond, targets, target) : add(bond, targets, target);

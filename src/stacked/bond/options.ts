@@ -13,7 +13,7 @@ import { Errno } from '../../base/status.ts';
 import { IFF_UP } from '../../device/net_device.ts';
 import { Loglevel } from '../../machine/printk.ts';
 import { printIpv4, printIpv6, printMac } from '../../wire/address.ts';
-import type { Bonding, BondParams } from './bond.ts';
+import { BOND_MODE_8023AD, type Bonding, type BondParams, bondUsesPrimary } from './bond.ts';
 import { BOND_NUMBER_SETTERS } from './option_setters.ts';
 import { BOND_SLAVE_SETTERS } from './option_slaves.ts';
 import {
@@ -101,11 +101,15 @@ export function bondGetOption(bond: Bonding, name: string): string | undefined {
     case 'ns_ip6_target':
       return params.nsTargets.map((target) => printIpv6(target)).join(' ');
     case 'ad_actor_system':
-      return printMac(params.adActorSystem);
+      return params.mode === BOND_MODE_8023AD ? printMac(params.adActorSystem) : '';
+    case 'ad_actor_sys_prio':
+      return params.mode === BOND_MODE_8023AD ? String(params.adActorSysPrio) : '';
+    case 'ad_user_port_key':
+      return params.mode === BOND_MODE_8023AD ? String(params.adUserPortKey) : '';
     case 'primary':
       return bond.primarySlave?.dev.name ?? '';
     case 'active_slave':
-      return bond.currActiveSlave?.dev.name ?? '';
+      return (bondUsesPrimary(bond) && bond.currActiveSlave?.dev.name) || '';
     case 'slaves':
       return bond.slaves.map((slave) => slave.dev.name).join(' ');
     case 'queue_id':
@@ -119,12 +123,13 @@ export function bondGetOption(bond: Bonding, name: string): string | undefined {
   const field = NUMBER_FIELDS[name]!;
   const value = Number(params[field]);
   const shown = bondOptName(name as BondOptionName, value);
-  const { values, max }: BondOptionSpec = BOND_OPTIONS[name as BondOptionName];
-  // Switches and ranges are shown by number, choices by name and number.
-  return max !== undefined || values?.[0]?.[0] === 'off' || name === 'use_carrier'
-    ? String(value)
-    : `${shown} ${value}`;
+  const { max }: BondOptionSpec = BOND_OPTIONS[name as BondOptionName];
+  // Ranges and most switches are shown by number, choices by name and number.
+  const plain = max !== undefined || name === 'use_carrier' || PLAIN_SWITCHES.includes(name);
+  return plain ? String(value) : `${shown} ${value}`;
 }
+
+const PLAIN_SWITCHES: readonly string[] = ['all_slaves_active', 'tlb_dynamic_lb'];
 
 /** Where an option's number is kept. */
 const NUMBER_FIELDS: Readonly<Record<string, keyof BondParams>> = {
@@ -149,8 +154,6 @@ const NUMBER_FIELDS: Readonly<Record<string, keyof BondParams>> = {
   resend_igmp: 'resendIgmp',
   lp_interval: 'lpInterval',
   tlb_dynamic_lb: 'tlbDynamicLb',
-  ad_actor_sys_prio: 'adActorSysPrio',
-  ad_user_port_key: 'adUserPortKey',
   coupled_control: 'coupledControl',
   broadcast_neighbor: 'broadcastNeigh',
 };
