@@ -19,6 +19,7 @@ import { type SkBuff, skbPull, skbPush, skbResetMacHeader } from '../skb/sk_buff
 import { devQueueXmit } from '../stack/dev_queue_xmit.ts';
 import { ETH_HLEN } from '../wire/eth.ts';
 import { BR_STATE_FORWARDING, type Bridge, type BridgePort, bridgeOf } from './bridge_dev.ts';
+import { skbChecksumSetup } from './checksum_setup.ts';
 
 /** A frame of this host; consumed. Always NETDEV_TX_OK. */
 export function brDevXmit(skb: SkBuff, dev: NetDevice): number {
@@ -78,6 +79,7 @@ function push(to: BridgePort, skb: SkBuff): void {
   const { dev } = to;
   // What the hardware summed on the way in covers other bytes on the way out.
   if (skb.ipSummed === CHECKSUM_COMPLETE) skb.ipSummed = CHECKSUM_NONE;
+  skbChecksumSetup(skb);
   skb.dev = dev;
   skbPush(skb, ETH_HLEN);
   if (!skbForwardable(dev, skb)) {

@@ -116,6 +116,15 @@ describe.skipIf(lacking !== undefined)(titled('a bridge and a VLAN device of our
     }
   });
 
+  it('a TCP connection crosses the bridge, whose sender leaves checksums to a hardware that is not there', async () => {
+    guest.tell('nc -l -p 7000 > /tmp/got; say tcp-over');
+    await sleep(300);
+    const text = 'x'.repeat(1200);
+    await b.run(['sh', '-c', `printf %s ${text} | socat -t 2 - TCP4:10.0.0.2:7000`]);
+    await guest.hears('tcp-over');
+    expect(await inGuest('wc -c < /tmp/got')).toContain('1200');
+  });
+
   it('the guest’s netconsole speaks over its VLAN to a socket on ours', async () => {
     const { mac } = told('ready')[0]!;
     await inGuest(`insmod /modules/netconsole.ko netconsole=+6665@10.0.5.2/eth0.5,6666@10.0.5.1/${mac}`);
