@@ -42,6 +42,7 @@ import {
 import {
   type NetdevQueue,
   netifQueueStopped,
+  netifScheduleQueue,
   netifStartQueue,
   netifStopQueue,
   netifWakeQueue,
@@ -194,6 +195,8 @@ function nicReopen(dev: NetDevice, change: () => number): number {
   if (running) {
     NIC_OPS.open(dev);
     devSetRxMode(dev);
+    // What waits in the qdiscs since the queues were stopped has nobody else to have it sent.
+    for (const txq of dev.txQueues) netifScheduleQueue(txq);
   }
   return status;
 }
