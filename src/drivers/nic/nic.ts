@@ -15,6 +15,7 @@ import { assert } from '../../base/assert.ts';
 import { NETDEV_TX_BUSY, NETDEV_TX_OK, SetupError } from '../../base/status.ts';
 import { ethMacAddr } from '../../device/dev_addr.ts';
 import { allocEtherdev } from '../../device/eth.ts';
+import { NETIF_F_SG } from '../../device/features.ts';
 import {
   type NapiStruct,
   napiCompleteDone,
@@ -37,6 +38,7 @@ import {
   netifRunning,
   STAT_MULTICAST,
   STAT_TX_BYTES,
+  STAT_TX_DROPPED,
   STAT_TX_PACKETS,
 } from '../../device/net_device.ts';
 import {
@@ -50,6 +52,7 @@ import {
 import { registerNetdevice } from '../../device/register.ts';
 import { devSetRxMode, listedAddrs } from '../../device/rx_mode.ts';
 import type { IrqLine } from '../../machine/irq.ts';
+import { DropReason } from '../../skb/drop_reason.ts';
 import { PACKET_MULTICAST, type SkBuff } from '../../skb/sk_buff.ts';
 import { nicEthtoolOps } from './ethtool.ts';
 import { rxFrame, txFrame } from './frame.ts';
@@ -57,6 +60,8 @@ import { FrameBatch, type Port } from './port.ts';
 
 /** Frames moved across the border to the Port at once. */
 const BURST = 64;
+/** Pieces of a super-frame: what one writev() takes, but for a header. A frame in more is dropped. */
+const PIECES_MAX = 1020;
 
 /** Driver state of one receive and transmit queue pair. */
 interface NicQueue {
@@ -107,7 +112,7 @@ export function createNic(net: Net, port: Port, name = 'eth%d'): NetDevice {
       napi,
       line,
       rx: new FrameBatch(BURST),
-      tx: new FrameBatch(1),
+      tx: new FrameBatch(1, (port.caps.features & NETIF_F_SG) === 0 ? 0 : PIECES_MAX),
       done: new FrameBatch(BURST),
       inFlight: 0,
     };
@@ -231,7 +236,11 @@ function nicStartXmit(skb: SkBuff, dev: NetDevice, txq: NetdevQueue): number {
   const queue = nic.queues[txq.index]!;
   const batch = queue.tx;
   const len = skb.len;
-  txFrame(batch, skb);
+  if (!txFrame(batch, skb)) {
+    dev.stats.add(STAT_TX_DROPPED);
+    skb.pool.kfree(skb, DropReason.TX_ERROR);
+    return NETDEV_TX_OK;
+  }
   if (nic.port.txBurst(txq.index, batch, 1) === 0) {
     nicReap(dev, nic, queue);
     if (nic.port.txBurst(txq.index, batch, 1) === 0) {

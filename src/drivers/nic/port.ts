@@ -84,10 +84,22 @@ export class FrameBatch {
   readonly tstampUs: Float64Array;
   /** CHECKSUM_NONE, UNNECESSARY, COMPLETE or PARTIAL. */
   readonly csum: Uint8Array;
+  /** PARTIAL: where the sum begins, from the Ethernet header on, and where its field is from there. 0: the port does not know. */
+  readonly csumStart: Uint16Array;
+  readonly csumOffset: Uint16Array;
+  /** A super-frame is to be cut into segments of so many bytes, and of which kind (`SKB_GSO_*`); 0: an ordinary frame. */
+  readonly gsoSize: Uint16Array;
+  readonly gsoType: Int32Array;
+  /** Transmit, by a port with NETIF_F_SG: so many pieces of `len` do not lie at `offset`, but where the piece columns say. */
+  readonly pieces: Uint16Array;
   /** VLAN tag that the hardware took out of the frame, -1 if there was none. */
   readonly vlanTci: Int32Array;
+  /** The pieces of all entries, one entry's behind the other's. */
+  readonly pieceOffset: Int32Array;
+  readonly pieceLen: Int32Array;
 
-  constructor(size: number) {
+  /** `pieces`: how many there can be, for frames to be sent; 0 if absent. */
+  constructor(size: number, pieces = 0) {
     this.size = size;
     this.buf = new Int32Array(size);
     this.offset = new Int32Array(size);
@@ -96,6 +108,13 @@ export class FrameBatch {
     this.cookie = new Int32Array(size);
     this.tstampUs = new Float64Array(size);
     this.csum = new Uint8Array(size);
+    this.csumStart = new Uint16Array(size);
+    this.csumOffset = new Uint16Array(size);
+    this.gsoSize = new Uint16Array(size);
+    this.gsoType = new Int32Array(size);
+    this.pieces = new Uint16Array(size);
+    this.pieceOffset = new Int32Array(pieces);
+    this.pieceLen = new Int32Array(pieces);
     this.vlanTci = new Int32Array(size).fill(-1);
   }
 }
