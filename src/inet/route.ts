@@ -7,6 +7,7 @@
  * Set-up allocates; a look-up does not.
  */
 import { SetupError } from '../base/status.ts';
+import { devJoinIpGroups } from '../device/ip_groups.ts';
 import type { Net } from '../device/net.ts';
 import { IFF_LOOPBACK, IFF_UP, type NetDevice } from '../device/net_device.ts';
 import { type IpAddress, printIp } from '../wire/address.ts';
@@ -55,6 +56,7 @@ export class Routes {
     const broadcast = ip.family === 4 && prefixLen < 31 ? (ip.v4 | (0xffffffff >>> prefixLen)) >>> 0 : 0xffffffff;
     const group = ip.family === 6 ? solicitedNode(ip.v6, 0, new Uint8Array(16)) : null;
     this.addresses.push({ dev, ip, prefixLen, broadcast, group });
+    devJoinIpGroups(dev, ip);
     if (!dev.addresses.some((each) => sameIp(each, ip))) dev.addresses.push(ip);
     this.#add({ dev, prefix: ip, prefixLen, gateway: null, source: ip });
   }

@@ -17,6 +17,7 @@
  */
 import { assert } from '../base/assert.ts';
 import { Errno } from '../base/status.ts';
+import { devLeaveIpGroups } from '../device/ip_groups.ts';
 import { NetdevEvent, type Notifier } from '../device/net.ts';
 import type { NetDevice } from '../device/net_device.ts';
 import { Work } from '../machine/timer.ts';
@@ -96,6 +97,7 @@ export function netpollCleanup(np: Netpoll): void {
   const at = info.clients.indexOf(np);
   if (at < 0) return;
   info.clients.splice(at, 1);
+  if (np.localIp !== null) devLeaveIpGroups(dev, np.localIp);
   info.receivers = info.receivers.filter((each) => each !== np);
   info.lowers = info.lowers.filter((each) => each !== np);
   if (info.clients.length > 0) {

@@ -10,6 +10,7 @@
  * A refusal leaves the client as it was. Answers to netpoll_setup; the words that it logs are the kernel's.
  */
 import { Errno, SetupError } from '../base/status.ts';
+import { devJoinIpGroups } from '../device/ip_groups.ts';
 import type { Net } from '../device/net.ts';
 import { ARPHRD_ETHER, type NetDevice, netifCarrierOk, netifRunning } from '../device/net_device.ts';
 import { devOpen } from '../device/open.ts';
@@ -60,6 +61,7 @@ export function netpollSetup(net: Net, np: Netpoll, options: SetupOptions = {}):
   const error = netpollAttach(np, dev);
   if (error < 0) return error;
   np.localIp = localIp;
+  devJoinIpGroups(dev, localIp);
   return 0;
 }
 
