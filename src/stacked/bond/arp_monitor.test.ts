@@ -1,5 +1,9 @@
 // The ARP monitor over a switch that loses links silently: the devices keep their carrier, only answers stay away.
 import { describe, expect, it } from 'vitest';
+import { testDevice } from '../../device/device.fixture.ts';
+import { devOpen } from '../../device/open.ts';
+import { parseIp } from '../../wire/address.ts';
+import { createVlan } from '../vlan.ts';
 import { type ArpRig, arpRig, TARGET, TARGET6 } from './arp_rig.fixture.ts';
 import {
   BOND_ARP_FILTER,
@@ -103,6 +107,40 @@ describe('active-backup', () => {
     expect(ns.at(-1)!.bytes.subarray(0, 6).toString('hex')).toBe('3333ff000002');
     rig.wire[0] = false;
     expect(rig.run(1000)).toBe('v0 down, v1 up, active v1');
+  });
+
+  it('asks for a target behind a VLAN device with its tag, from its address, and believes the tagged answer', () => {
+    const far = 0xc0a80302;
+    const rig = arpRig(2, { ...AB, arpTargets: [far], arpValidate: BOND_ARP_VALIDATE_ALL });
+    const vlan = createVlan(rig.bond.dev, 3);
+    devOpen(vlan);
+    rig.inet.addAddress(vlan, parseIp('192.168.3.1')!, 24);
+    rig.run(1000);
+    const probe = rig.seen.at(-1)!.bytes;
+    expect(probe.toString('hex')).toBe(
+      'ffffffffffff02000000000081000003080600010800060400010200000000' + '00c0a80301000000000000c0a80302',
+    );
+    expect(rig.run(0)).toMatch(/active none/);
+    for (let i = 0; i < 10; i++) {
+      const reply = Buffer.from(probe);
+      reply.set(probe.subarray(6, 12), 0);
+      reply.set([2, 0, 0, 0, 0xff, 3], 6);
+      reply.writeUInt16BE(2, 24);
+      reply.set([2, 0, 0, 0, 0xff, 3, 0xc0, 0xa8, 3, 2], 26);
+      reply.set([...probe.subarray(6, 12), 0xc0, 0xa8, 3, 1], 36);
+      for (const slave of [0, 1]) rig.receive(slave, reply);
+      rig.run(100);
+    }
+    expect(rig.run(0)).toMatch(/active v\d/);
+  });
+
+  it('does not ask by the bond for a target that another device leads to', () => {
+    const rig = arpRig(1, { ...AB, arpTargets: [0xac100002] });
+    const other = testDevice(rig.net);
+    rig.inet.addAddress(other, parseIp('172.16.0.1')!, 24);
+    rig.seen.length = 0;
+    rig.run(1000);
+    expect(rig.seen).toEqual([]);
   });
 
   it('sends without an address of its own where there is no route, and says so once if answers are to be validated', () => {
