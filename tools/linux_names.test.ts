@@ -45,7 +45,7 @@ function exists(name: string, texts: readonly string[]): boolean {
 
 /** What the five seed documents name, each once. */
 const SEED_NAMES = `
-hard_start_xmit xmit_lock netif_queue_stopped netif_stop_queue netif_wake_queue net_rx_action poll_controller netdev_priv
+hard_start_xmit hard_xmit xmit_lock netif_queue_stopped netif_stop_queue netif_wake_queue net_rx_action poll_controller netdev_priv
 tg3_poll_controller poll_napi netpoll_send_udp netpoll_queue rx_hook drop netpoll_parse_options netpoll_setup dev_name local_ip
 remote_ip local_port remote_port local_mac remote_mac netconsole_rx handle_sysrq netdump netlog netconsole kgdb
 rx_ring netif_rx_schedule netif_rx_complete netdev_budget_usecs ksoftirqd netif_napi_add netif_napi_del napi_schedule
