@@ -12,9 +12,13 @@ export {
   type HostMachineOptions,
   type OpenDeviceOptions,
 } from './host_machine.ts';
+export { type NetTables, netlinkTables, openNetTables } from './netlink/net_tables.ts';
+export { lookUpNextHop, type NextHop, type NoRoute, resolveNextHop } from './netlink/next_hop.ts';
+export { probe } from './netlink/probe.ts';
 export { type OpenPortOptions, openPort, portAddresses } from './open_port.ts';
 export { type SockFilter, udpPortFilter } from './packet/bpf_filter.ts';
 export { PacketPort, type PacketPortOptions } from './packet/packet_port.ts';
 export { PcapPort } from './pcap/pcap_port.ts';
 export { hmacSha256, randomFill } from './sysrq_mac.ts';
+export { TapPort, type TapPortOptions } from './tap/tap_port.ts';
 export { UdpPort, type UdpPortOptions } from './udp/udp_port.ts';

@@ -4,6 +4,7 @@
  *     packet:eth0   eth0                              a real interface (CAP_NET_RAW)
  *     udp:0.0.0.0:6666   udp:[::]:6666   udp:6666     an ordinary socket; port 0: the kernel chooses
  *     udp:[fe80::1%eth0]:6666                         a link-local address needs its interface
+ *     tap:NAME   tap:NAME,queues=2,mtu=9000           the far end of a TAP device (CAP_NET_ADMIN); made if it is not there
  *     pcap:FILE                                       a capture file
  */
 import { readFileSync } from 'node:fs';
@@ -16,17 +17,19 @@ import { type SockFilter, udpPortFilter } from './packet/bpf_filter.ts';
 import { PacketPort, type PacketPortOptions } from './packet/packet_port.ts';
 import { PcapPort } from './pcap/pcap_port.ts';
 import { libc } from './sys/libc.ts';
+import { TapPort, type TapPortOptions } from './tap/tap_port.ts';
+import { parseTapSpec } from './tap/tap_spec.ts';
 import { UdpPort, type UdpPortOptions } from './udp/udp_port.ts';
 import type { BoundAddress } from './udp/udp_socket.ts';
 
-export interface OpenPortOptions extends Omit<PacketPortOptions, 'filter'>, UdpPortOptions {
+export interface OpenPortOptions extends Omit<PacketPortOptions, 'filter'>, TapPortOptions, UdpPortOptions {
   /** packet: receive nothing but UDP datagrams to this port; the kernel drops the rest before it is copied. */
   readonly udpPort?: number;
   /** packet: a classic BPF program instead. */
   readonly filter?: readonly SockFilter[];
 }
 
-const FORMS = 'packet:eth0, udp:0.0.0.0:6666, udp:[::]:6666 or pcap:FILE';
+const FORMS = 'packet:eth0, udp:0.0.0.0:6666, udp:[::]:6666, tap:NAME or pcap:FILE';
 
 /**
  * Makes the Port for `spec`; nothing is opened yet, but a packet port's interface must exist. Throws SetupError:
@@ -44,6 +47,10 @@ export function openPort(spec: string, executive: HostExecutive, options: OpenPo
     }
     case 'udp':
       return new UdpPort(parseUdp(spec, rest), executive, options);
+    case 'tap': {
+      const { name, options: given } = parseTapSpec(spec, rest);
+      return new TapPort(name, executive, { ...options, ...given });
+    }
     case 'pcap':
       return new PcapPort(rest);
     default:

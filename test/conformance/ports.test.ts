@@ -7,6 +7,7 @@ import { FrameBatch } from '../../src/drivers/nic/port.ts';
 import { createHostArena } from '../../src/host/arena.ts';
 import { HostExecutive } from '../../src/host/executive.ts';
 import { openPort } from '../../src/host/open_port.ts';
+import { createTap, noTap, removeTap } from '../../src/host/tap/tap.fixture.ts';
 import { writeIpv4Headers } from '../../src/host/udp/frame_headers.ts';
 import { createVeth, noVeth } from '../../src/host/veth.fixture.ts';
 import { SimPort } from '../../src/sim/sim_port.ts';
@@ -131,8 +132,50 @@ async function udpRig(): Promise<PortRig> {
   };
 }
 
+/** The other end is the kernel's interface, seen by a packet port. */
+function tapRig(spec = ''): PortRig {
+  const name = createTap();
+  const executive = new HostExecutive();
+  const peerMemory = createHostArena({ slots: 64, reserveBytes: 4 << 20 });
+  const peer = openPort(`packet:${name}`, executive, { blocks: 16, blockSize: 32 << 10 });
+  peer.open(peerMemory, () => {});
+  const batch = new FrameBatch(64);
+  return {
+    port: openPort(`tap:${name}${spec}`, executive, { superFrames: 8 }),
+    memory: createHostArena({ slots: 512, reserveBytes: 4 << 20 }),
+    frame: plainFrame,
+    inject(bytes) {
+      peerMemory.bytes.set(bytes, 64);
+      batch.offset[0] = 64;
+      batch.len[0] = bytes.length;
+      batch.vlanTci[0] = -1;
+      peer.txBurst(0, batch, 1);
+      peer.txReap(0, batch);
+    },
+    sent() {
+      const heard: Uint8Array[] = [];
+      for (let n = peer.rxBurst(0, batch, 64); n > 0; n = peer.rxBurst(0, batch, 64)) {
+        for (let i = 0; i < n; i++) {
+          heard.push(peerMemory.bytes.slice(batch.offset[i], batch.offset[i]! + batch.len[i]!));
+          peerMemory.release(batch.buf[i]!);
+        }
+      }
+      return heard;
+    },
+    settle: () => pause(12),
+    close() {
+      peer.close();
+      removeTap(name);
+    },
+  };
+}
+
 portCases('sim port', simRig);
 portCases('udp port', udpRig);
 describe.skipIf(noVeth !== null)(noVeth === null ? 'on a veth pair' : `packet port (skip: ${noVeth})`, () => {
   portCases('packet port', packetRig);
+});
+describe.skipIf(noTap !== null)(noTap === null ? 'on a TAP device' : `tap port (skip: ${noTap})`, () => {
+  portCases('tap port', tapRig);
+  portCases('tap port without offloads', () => tapRig(',offload=off'));
 });

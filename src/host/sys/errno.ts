@@ -6,20 +6,33 @@ import { constants } from 'node:os';
 import { SetupError } from '../../base/status.ts';
 import { libc } from './libc.ts';
 
-export const { EPERM, EINTR, EAGAIN, EACCES, EINVAL, ENOBUFS, ENETDOWN, EADDRINUSE, EADDRNOTAVAIL, ENODEV, ENXIO } =
-  constants.errno as Record<string, number> as {
-    EPERM: number;
-    EINTR: number;
-    EAGAIN: number;
-    EACCES: number;
-    EINVAL: number;
-    ENOBUFS: number;
-    ENETDOWN: number;
-    EADDRINUSE: number;
-    EADDRNOTAVAIL: number;
-    ENODEV: number;
-    ENXIO: number;
-  };
+export const {
+  EPERM,
+  EINTR,
+  EAGAIN,
+  EACCES,
+  EBUSY,
+  EINVAL,
+  ENOBUFS,
+  ENETDOWN,
+  EADDRINUSE,
+  EADDRNOTAVAIL,
+  ENODEV,
+  ENXIO,
+} = constants.errno as Record<string, number> as {
+  EPERM: number;
+  EINTR: number;
+  EAGAIN: number;
+  EACCES: number;
+  EBUSY: number;
+  EINVAL: number;
+  ENOBUFS: number;
+  ENETDOWN: number;
+  EADDRINUSE: number;
+  EADDRNOTAVAIL: number;
+  ENODEV: number;
+  ENXIO: number;
+};
 
 /** `EPERM` for 1; the number itself if the kernel has a new one. */
 export function errnoName(errno: number): string {

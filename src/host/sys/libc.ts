@@ -28,6 +28,11 @@ export interface Libc {
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
   ioctl(fd: number, request: number, argument: Uint8Array): number;
+  /** A request that takes the number itself, not its address. */
+  ioctlValue(fd: number, request: number, value: number): number;
+  /** From and to as many pieces of memory as the iovecs at `vectorAt` say; one frame of a TAP device. */
+  readv(fd: number, vectorAt: number, count: number): number;
+  writev(fd: number, vectorAt: number, count: number): number;
   close(fd: number): number;
   ifNametoindex(name: string): number;
   /** One datagram from memory that the call looks at and no longer; the address may be null. Gives what it took, or -1. */
@@ -47,6 +52,8 @@ export interface Libc {
   /** Gives the address, or -1. */
   mmap(at: number, length: number, protection: number, flags: number, fd: number, offset: number): number;
   munmap(at: number, length: number): number;
+  /** A system call which the C library has no function for, by its number on this machine. */
+  syscall(number: number, a: number, bAt: number, c: number): number;
   ppoll(fds: Uint8Array, count: number, timeout: Uint8Array, mask: null): number;
   epollCreate1(flags: number): number;
   epollCtl(epfd: number, operation: number, fd: number, event: Uint8Array): number;
@@ -79,6 +86,7 @@ export function loadLibc(require: (name: string) => unknown): Libc {
   const library = loadFirst(koffi, ['libc.so.6', 'libc.so']);
   const f = (definition: string): ReturnType<typeof library.func> => library.func(definition);
   const ioctlOf = library.func('ioctl', 'int', ['int', 'ulong', 'void *']);
+  const ioctlValueOf = library.func('ioctl', 'int', ['int', 'ulong', 'ulong']);
   const mmapOf = f('intptr_t mmap(uintptr_t, size_t, int, int, int, int64_t)');
   return {
     errno: () => koffi.errno(),
@@ -88,6 +96,9 @@ export function loadLibc(require: (name: string) => unknown): Libc {
     setsockopt: f('int setsockopt(int, int, int, void *, uint)'),
     getsockopt: f('int getsockopt(int, int, int, void *, void *)'),
     ioctl: (fd, request, argument) => ioctlOf(fd, request, argument),
+    ioctlValue: (fd, request, value) => ioctlValueOf(fd, request, value),
+    readv: f('intptr_t readv(int, uintptr_t, int)'),
+    writev: f('intptr_t writev(int, uintptr_t, int)'),
     close: f('int close(int)'),
     ifNametoindex: f('uint if_nametoindex(str)'),
     sendto: f('intptr_t sendto(int, void *, size_t, int, void *, uint)'),
@@ -97,6 +108,7 @@ export function loadLibc(require: (name: string) => unknown): Libc {
     sendmmsg: f('int sendmmsg(int, uintptr_t, uint, int)'),
     mmap: (at, length, protection, flags, fd, offset) => Number(mmapOf(at, length, protection, flags, fd, offset)),
     munmap: f('int munmap(uintptr_t, size_t)'),
+    syscall: f('intptr_t syscall(intptr_t, intptr_t, uintptr_t, uintptr_t)'),
     ppoll: f('int ppoll(void *, ulong, void *, void *)'),
     epollCreate1: f('int epoll_create1(int)'),
     epollCtl: f('int epoll_ctl(int, int, int, void *)'),

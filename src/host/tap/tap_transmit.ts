@@ -1,0 +1,125 @@
+// hot
+/**
+ * The transmit half of a queue of a tap port: writev(), a header and the frame's pieces from where they lie in the arena.
+ *
+ *     iovec:  header 10 | head buffer | piece | piece | ...          --> the kernel receives it before the call returns
+ *             header 10 | MAC addresses | tag | the rest | ...       a frame with a VLAN tag
+ *
+ *   1. A super-frame goes over as it is, with what is left to do on it in the header: the kernel cuts it where it must.
+ *   2. EAGAIN and ENOBUFS mean "no room now": not taken. Any other error (EIO: the interface is down; EINVAL: the header makes no sense to
+ *      the kernel) is this frame's own: taken, and counted.
+ *   3. Its memory may be used again at once; tags come back by `reap` all the same, because that is where the nic driver frees.
+ */
+import type { FrameBatch } from '../../drivers/nic/port.ts';
+import { ETH_HLEN, ETH_P_8021Q } from '../../wire/eth.ts';
+import { VNET_HLEN } from '../../wire/virtio_net.ts';
+import type { HostArena } from '../arena.ts';
+import { DoneTags } from '../done_tags.ts';
+import { EAGAIN, EINTR, ENOBUFS } from '../sys/errno.ts';
+import { type Libc, libc } from '../sys/libc.ts';
+import { type Pinned, pinned, writeWord } from '../sys/pinned.ts';
+import { IOVEC_SIZE } from '../sys/socket.ts';
+import { putVnet } from './vnet_offload.ts';
+
+export const TX_BURST = 64;
+/** What a call takes. (`IOV_MAX`) */
+const IOVECS_MAX = 1024;
+const MAC_ADDRESSES = 12;
+const VLAN_HLEN = 4;
+/** Place of the tag behind the header, aligned. */
+const TAG_AT = 12;
+
+export class TapTransmit {
+  /** Frames and bytes given to the kernel, and frames that it refused for good. */
+  frames = 0;
+  bytes = 0;
+  errors = 0;
+  /** Frames that went as one for several. */
+  superFrames = 0;
+  /** Calls that found no room. */
+  busy = 0;
+  readonly #fd: number;
+  readonly #memory: HostArena;
+  readonly #libc: Libc = libc();
+  readonly #iovecs: Pinned = pinned(IOVEC_SIZE * IOVECS_MAX);
+  readonly #header: Pinned = pinned(TAG_AT + VLAN_HLEN);
+  readonly #done = new DoneTags();
+
+  constructor(fd: number, memory: HostArena) {
+    this.#fd = fd;
+    this.#memory = memory;
+    writeWord(this.#iovecs.view, 0, this.#header.at);
+    this.#iovecs.view.setUint32(8, VNET_HLEN, true);
+  }
+
+  /** True if sent frames wait to be reaped. */
+  get done(): boolean {
+    return this.#done.count > 0;
+  }
+
+  /** Takes the first frames of batch[0..n) and gives how many. They have been sent, or refused, when this returns. */
+  burst(batch: FrameBatch, n: number): number {
+    const limit = Math.min(n, TX_BURST, this.#done.room);
+    let taken = 0;
+    let piece = 0;
+    while (taken < limit) {
+      const count = this.#fill(batch, taken, piece);
+      piece += batch.pieces[taken]!;
+      if (this.#libc.writev(this.#fd, this.#iovecs.at, count) < 0) {
+        const errno = this.#libc.errno();
+        if (errno === EINTR) {
+          piece -= batch.pieces[taken]!;
+          continue;
+        }
+        if (errno === EAGAIN || errno === ENOBUFS) {
+          this.busy++;
+          break;
+        }
+        this.errors++;
+      } else {
+        this.frames++;
+        this.bytes += batch.len[taken]!;
+        if (batch.gsoSize[taken] !== 0) this.superFrames++;
+      }
+      taken++;
+    }
+    this.#done.put(batch, taken);
+    return taken;
+  }
+
+  /** Tags of frames that have left, as many as `done` holds. */
+  reap(done: FrameBatch): number {
+    return this.#done.reap(done);
+  }
+
+  /** Lays frame `i`, whose pieces begin at `piece`, out as iovecs; gives how many. */
+  #fill(batch: FrameBatch, i: number, piece: number): number {
+    const { view } = this.#header;
+    const pieces = batch.pieces[i]!;
+    let head = batch.len[i]!;
+    for (let k = piece; k < piece + pieces; k++) head -= batch.pieceLen[k]!;
+    const tci = batch.vlanTci[i]!;
+    const tagged = tci >= 0 && head >= ETH_HLEN;
+    putVnet(view, 0, this.#memory.view, batch, i, tagged ? VLAN_HLEN : 0);
+    const at = batch.offset[i]!;
+    const { baseAt } = this.#memory;
+    let n = 1;
+    if (tagged) {
+      view.setUint16(TAG_AT, ETH_P_8021Q);
+      view.setUint16(TAG_AT + 2, tci);
+      n = this.#put(n, baseAt + at, MAC_ADDRESSES);
+      n = this.#put(n, this.#header.at + TAG_AT, VLAN_HLEN);
+      n = this.#put(n, baseAt + at + MAC_ADDRESSES, head - MAC_ADDRESSES);
+    } else {
+      n = this.#put(n, baseAt + at, head);
+    }
+    for (let k = piece; k < piece + pieces; k++) n = this.#put(n, baseAt + batch.pieceOffset[k]!, batch.pieceLen[k]!);
+    return n;
+  }
+
+  #put(n: number, at: number, len: number): number {
+    writeWord(this.#iovecs.view, n * IOVEC_SIZE, at);
+    this.#iovecs.view.setUint32(n * IOVEC_SIZE + 8, len, true);
+    return n + 1;
+  }
+}
