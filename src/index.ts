@@ -50,6 +50,14 @@ export { createSysrqListener, SysrqListener, type SysrqListenerOptions } from '.
 export { addSysrqNet } from './clients/sysrq_net.ts';
 export { type SysrqResult, SysrqSender, type SysrqSenderOptions } from './clients/sysrq_sender.ts';
 export {
+  devAllocSkb,
+  napiAllocSkb,
+  napiGetFrags,
+  napiGroFrags,
+  netdevAllocSkb,
+  netdevAllocSkbIpAlign,
+} from './device/alloc_skb.ts';
+export {
   devChangeFlags,
   devChangeName,
   devChangeTxQueueLen,
@@ -66,6 +74,7 @@ export {
   coalesceValid,
 } from './device/coalesce.ts';
 export { devSetMacAddress, ethHwAddrRandom, ethHwAddrSet, ethMacAddr, ethRandomAddr } from './device/dev_addr.ts';
+export { HwAddrList, hwAddrSync, hwAddrSyncDev, hwAddrUnsync, hwAddrUnsyncDev } from './device/dev_addr_lists.ts';
 export { devGetStats } from './device/dev_stats.ts';
 export {
   DIM_RX_CQE,
@@ -98,6 +107,15 @@ export {
   type Ringparam,
 } from './device/ethtool.ts';
 export * from './device/features.ts';
+export { devJoinIpGroups, devLeaveIpGroups } from './device/ip_groups.ts';
+export { napiResumeIrqs, napiSuspendIrqs, netdevSetIrqSuspend } from './device/irq_suspend.ts';
+export {
+  devConsumeSkbAny,
+  devConsumeSkbIrq,
+  devKfreeSkbAny,
+  devKfreeSkbIrq,
+  napiConsumeSkb,
+} from './device/kfree_skb.ts';
 export { NapiHash } from './device/napi_hash.ts';
 export {
   NAPI_POLL_WEIGHT,
@@ -148,12 +166,30 @@ export {
 } from './device/netdev_queue.ts';
 export { devClose, devOpen } from './device/open.ts';
 export { Qdisc, type QdiscOps } from './device/qdisc.ts';
+export { netifSetRealNumQueues } from './device/real_num_queues.ts';
 export { freeNetdev, registerNetdevice, unregisterNetdevice } from './device/register.ts';
+export {
+  devAddrAdd,
+  devAddrDel,
+  devMcAdd,
+  devMcAddExcl,
+  devMcAddGlobal,
+  devMcDel,
+  devMcDelGlobal,
+  devMcSync,
+  devMcUnsync,
+  devSetRxMode,
+  devUcAdd,
+  devUcAddExcl,
+  devUcDel,
+  devUcSync,
+  devUcUnsync,
+} from './device/rx_mode.ts';
 export { devSetWantedFeatures, netdevUpdateFeatures } from './device/update_features.ts';
 export { createDummy } from './drivers/dummy.ts';
 export { createLoopback } from './drivers/loopback.ts';
 export { createNic, nicPort } from './drivers/nic/nic.ts';
-export { FrameBatch, type Port, type PortCaps } from './drivers/nic/port.ts';
+export { FrameBatch, type Port, type PortCaps, type PortRxMode, type PortTuning } from './drivers/nic/port.ts';
 export { RingHardware, type RingHardwareOptions } from './drivers/ring/hardware.ts';
 export { createRingNic, type RingNicOptions } from './drivers/ring/ring_nic.ts';
 export { createSnull } from './drivers/snull.ts';
@@ -191,7 +227,9 @@ export {
 } from './machine/sysrq_mask.ts';
 export type { SysrqWorld } from './machine/sysrq_world.ts';
 export { type BusyPollOptions, napiBusyLoop } from './napi/busy_poll.ts';
+export { type EventPollOptions, eventPoll } from './napi/event_poll.ts';
 export { devSetThreaded, napiSetThreaded } from './napi/threaded.ts';
+export { netpollAttach, netpollSetupLower } from './netpoll/attach.ts';
 export {
   type DropHook,
   Netpoll,
@@ -206,14 +244,50 @@ export {
   netpollPrintOptions,
 } from './netpoll/options.ts';
 export { netpollPoll, netpollPollDev } from './netpoll/poll.ts';
-export { netpollSetTrap } from './netpoll/rx.ts';
-export { netpollSendSkb, netpollSendUdp } from './netpoll/send.ts';
+export { netpollSetTrap, netpollTrap } from './netpoll/rx.ts';
+export { netpollSendSkb, netpollSendUdp, netpollTxRunning } from './netpoll/send.ts';
 export { netpollCleanup, netpollSetup } from './netpoll/setup.ts';
 export { netpollProcessQueue, netpollQueue } from './netpoll/txq.ts';
 export { Arena, createArena } from './skb/arena.ts';
+export {
+  pskbTrimRcsum,
+  skbPostpullRcsum,
+  skbPostpushRcsum,
+  skbPullRcsum,
+  skbPushRcsum,
+} from './skb/checksum_pull.ts';
+export {
+  CHECKSUM_COMPLETE,
+  CHECKSUM_NONE,
+  CHECKSUM_PARTIAL,
+  CHECKSUM_UNNECESSARY,
+} from './skb/checksum_state.ts';
+export { skbTryCoalesce } from './skb/coalesce.ts';
+export {
+  pskbCopy,
+  pskbExpandHead,
+  skbCopy,
+  skbCopyExpand,
+  skbCow,
+  skbCowHead,
+  skbShareCheck,
+  skbUnshare,
+} from './skb/copy.ts';
 export { DROP_REASONS, DropReason } from './skb/drop_reason.ts';
+export {
+  pskbPull,
+  pskbTrim,
+  skbAddFrag,
+  skbAddFragList,
+  skbCopyBits,
+  skbLinearize,
+  skbSum,
+  skbWalk,
+} from './skb/frags.ts';
 export { skbGetHash, skbSetHash } from './skb/get_hash.ts';
+export { ETH_ZLEN, ethSkbPad, skbPad, skbPadto, skbPutPadto } from './skb/pad.ts';
 export { SkbPool } from './skb/pool.ts';
+export { pskbPullTail, skbLinearizeCow, skbPullData } from './skb/pull_tail.ts';
 export { SkbQueue } from './skb/queue.ts';
 export {
   type SkBuff,
@@ -226,6 +300,8 @@ export {
   skbTailroom,
   skbTrim,
 } from './skb/sk_buff.ts';
+export { skbTruesize, truesize } from './skb/truesize.ts';
+export { skbVlanUntag, vlanInsertTag, vlanPushInside } from './skb/vlan_tag.ts';
 export { type Backlog, NETDEV_MAX_BACKLOG } from './stack/backlog.ts';
 export { skbChecksumHelp } from './stack/checksum_help.ts';
 export { devQueueXmit } from './stack/dev_queue_xmit.ts';

@@ -9,7 +9,7 @@ import pc from 'picocolors';
 import { SetupError } from '../base/status.ts';
 import { driverOf, isWireless, type KernelFacts, kernelFacts } from '../host/kernel_facts.ts';
 import { type NetTables, openNetTables } from '../host/netlink/net_tables.ts';
-import { isLinkLocal, type NextHop, type NoRoute, resolve } from '../host/netlink/next_hop.ts';
+import { isLinkLocal, type NextHop, type NoRoute, resolveNextHop } from '../host/netlink/next_hop.ts';
 import { probe } from '../host/netlink/probe.ts';
 import { type IpAddress, parseIp, printIp, printMac } from '../wire/address.ts';
 import { type Finding, findings, type Verdict } from './doctor_checks.ts';
@@ -91,7 +91,7 @@ async function diagnose(text: string, options: DoctorOptions): Promise<Diagnosis
   };
   const tables = openNetTables();
   try {
-    const hop = await resolve(tables, target, {
+    const hop = await resolveNextHop(tables, target, {
       ...(dev !== undefined && { dev }),
       ...(options.probe && { probe }),
     });

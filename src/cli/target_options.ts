@@ -6,7 +6,7 @@
  */
 import { SetupError } from '../base/status.ts';
 import { openNetTables } from '../host/netlink/net_tables.ts';
-import { resolve } from '../host/netlink/next_hop.ts';
+import { resolveNextHop } from '../host/netlink/next_hop.ts';
 import { probe } from '../host/netlink/probe.ts';
 import { netpollPrintOptions, OPTION_DEFAULTS } from '../netpoll/options.ts';
 import { type IpAddress, parseIp } from '../wire/address.ts';
@@ -31,7 +31,7 @@ export async function fullOptions(text: string): Promise<string> {
   const { prefix, ip, zone, port } = target;
   const tables = openNetTables();
   try {
-    const hop = await resolve(tables, ip, { probe, ...(zone !== undefined && { dev: zone }) });
+    const hop = await resolveNextHop(tables, ip, { probe, ...(zone !== undefined && { dev: zone }) });
     if ('reason' in hop) throw new SetupError('ERR_NETPOLL_ROUTE', `${text}: ${hop.reason}`);
     const lines = { port, sourcePort: OPTION_DEFAULTS.localPort, extended: false, release: false };
     const options = optionsFor(hop, lines);

@@ -32,7 +32,7 @@ export interface NoRoute {
 }
 
 /** Looks once. `dev`: through this interface, whatever the routes prefer. */
-export function lookUp(tables: NetTables, target: IpAddress, dev?: string): NextHop | NoRoute {
+export function lookUpNextHop(tables: NetTables, target: IpAddress, dev?: string): NextHop | NoRoute {
   const links = tables.links();
   const wanted = dev === undefined ? undefined : links.find((link) => link.name === dev);
   if (dev !== undefined && wanted === undefined) {
@@ -68,18 +68,18 @@ export const PROBE_MS = 3_500;
  * Looks, and where the hardware address is not known has `probe` send a datagram to the target and looks until it is, or the kernel
  * has given up, or `waitMs` are over.
  */
-export async function resolve(
+export async function resolveNextHop(
   tables: NetTables,
   target: IpAddress,
   options: { dev?: string; probe?: (target: IpAddress, link: Link) => Promise<void>; waitMs?: number } = {},
 ): Promise<NextHop | NoRoute> {
-  const first = lookUp(tables, target, options.dev);
+  const first = lookUpNextHop(tables, target, options.dev);
   if ('reason' in first || options.probe === undefined || !canBeAsked(first)) return first;
   await options.probe(target, first.link);
   let now = first;
   for (let waited = 0; waited < (options.waitMs ?? PROBE_MS); waited += LOOK_EVERY_MS) {
     await new Promise((resolved) => setTimeout(resolved, LOOK_EVERY_MS));
-    const again = lookUp(tables, target, options.dev);
+    const again = lookUpNextHop(tables, target, options.dev);
     if ('reason' in again) return again;
     now = again;
     // FAILED may be old news: the kernel has just been told to ask again.
