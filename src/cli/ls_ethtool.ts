@@ -68,7 +68,7 @@ const FEATURES: readonly (readonly [name: string, bit: number, members?: readonl
   ['loopback', F.NETIF_F_LOOPBACK],
   ['rx-fcs', F.NETIF_F_RXFCS],
   ['rx-all', 0],
-  ['tx-vlan-stag-hw-insert', 0],
+  ['tx-vlan-stag-hw-insert', F.NETIF_F_HW_VLAN_STAG_TX],
   ['rx-vlan-stag-hw-parse', 0],
   ['rx-vlan-stag-filter', 0],
   ['l2-fwd-offload', 0],

@@ -44,4 +44,6 @@ export const NETIF_F_NTUPLE = 1 << 24;
 export const NETIF_F_RXFCS = 1 << 25;
 export const NETIF_F_GRO_HW = 1 << 26;
 export const NETIF_F_HW_VLAN_CTAG_FILTER = 1 << 27;
+/** As CTAG_TX, for tags that 802.1ad announces. */
+export const NETIF_F_HW_VLAN_STAG_TX = 1 << 28;
 export const NETIF_F_ALL_TSO = NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_TSO_ECN | NETIF_F_TSO_MANGLEID;

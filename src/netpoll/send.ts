@@ -11,12 +11,12 @@
  * Nothing here calls the stack, waits for anything but the device, or prints.
  */
 import { devXmitComplete, Errno, NET_XMIT_DROP, NETDEV_TX_OK } from '../base/status.ts';
-import { NETIF_F_HW_VLAN_CTAG_TX } from '../device/features.ts';
 import { devOf, type NetDevice, netifDevicePresent, netifRunning } from '../device/net_device.ts';
 import { txTrylock, txUnlock } from '../device/netdev_queue.ts';
+import { vlanHwOffloadCapable } from '../device/vlan_offload.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { type SkBuff, skbPut } from '../skb/sk_buff.ts';
-import { VLAN_TCI_8021AD, vlanPushInside } from '../skb/vlan_tag.ts';
+import { vlanPushInside } from '../skb/vlan_tag.ts';
 import { copyIn } from './copy_in.ts';
 import type { Netpoll, NetpollPeer } from './netpoll.ts';
 import { type NetpollInfo, NP_SENT, NP_SPINS, npinfoOf } from './npinfo.ts';
@@ -66,7 +66,7 @@ export function netpollSendSkb(np: Netpoll, skb: SkBuff): number {
     skb.pool.kfree(skb, DropReason.NETPOLL_NOT_RUNNING);
     return NET_XMIT_DROP;
   }
-  if (skb.vlanTci >= 0 && !takesTag(dev, skb.vlanTci) && !vlanPushInside(skb)) {
+  if (skb.vlanTci >= 0 && !vlanHwOffloadCapable(dev.features, skb.vlanTci) && !vlanPushInside(skb)) {
     info.counters.count('dropped');
     skb.pool.kfree(skb, DropReason.NOMEM);
     return NET_XMIT_DROP;
@@ -90,11 +90,6 @@ export function netpollSendSkb(np: Netpoll, skb: SkBuff): number {
  */
 export function netpollTxRunning(dev: NetDevice): boolean {
   return dev.net.machine.cpu.irqsDisabled;
-}
-
-/** The device's hardware puts this VLAN tag in; else it must be in the frame. (`netpoll_start_xmit`) */
-function takesTag(dev: NetDevice, vlanTci: number): boolean {
-  return (dev.features & NETIF_F_HW_VLAN_CTAG_TX) !== 0 && (vlanTci & VLAN_TCI_8021AD) === 0;
 }
 
 /** The client's `drop` takes the frame; it is freed where there is none. */

@@ -13,17 +13,19 @@ import {
   NETIF_F_FRAGLIST,
   NETIF_F_GSO_MASK,
   NETIF_F_HW_VLAN_CTAG_TX,
+  NETIF_F_HW_VLAN_STAG_TX,
   NETIF_F_SG,
   NETIF_F_TSO_MANGLEID,
 } from '../device/features.ts';
 import { devOf, type NetDevice, STAT_TX_DROPPED } from '../device/net_device.ts';
+import { vlanHwOffloadCapable } from '../device/vlan_offload.ts';
 import { CHECKSUM_NONE, CHECKSUM_PARTIAL, CHECKSUM_UNNECESSARY } from '../skb/checksum_state.ts';
 import { DropReason } from '../skb/drop_reason.ts';
 import { pskbPullTail } from '../skb/pull_tail.ts';
 import type { SkbQueue } from '../skb/queue.ts';
 import { SKB_GSO_TCP_FIXEDID } from '../skb/shared_info.ts';
 import { type SkBuff, skbIsGso } from '../skb/sk_buff.ts';
-import { VLAN_TCI_8021AD, vlanPushInside } from '../skb/vlan_tag.ts';
+import { vlanPushInside } from '../skb/vlan_tag.ts';
 import { ETH_HLEN, ETH_P_8021Q, ETH_P_IP } from '../wire/eth.ts';
 import { skbCsumHwoffloadHelp } from './checksum_help.ts';
 import { skbGsoSegment } from './gso.ts';
@@ -48,7 +50,7 @@ export function netifSkbFeatures(skb: SkBuff): number {
     if ((kind & SKB_GSO_TCP_FIXEDID) !== 0 && !dontFragment(skb)) features &= ~NETIF_F_TSO_MANGLEID;
   }
   if (skb.vlanTci >= 0 || skb.protocol === ETH_P_8021Q || skb.protocol === ETH_P_8021AD) {
-    features &= devOf(skb).vlanFeatures | NETIF_F_HW_VLAN_CTAG_TX;
+    features &= devOf(skb).vlanFeatures | NETIF_F_HW_VLAN_CTAG_TX | NETIF_F_HW_VLAN_STAG_TX;
   }
   if (skb.ipSummed !== CHECKSUM_NONE && !canChecksumProtocol(features, networkProtocol(skb))) {
     features &= ~(NETIF_F_CSUM_MASK | NETIF_F_GSO_MASK);
@@ -69,7 +71,7 @@ export function netifNeedsGso(skb: SkBuff, features: number): boolean {
 export function validateXmitSkb(skb: SkBuff): SkBuff | null {
   const features = netifSkbFeatures(skb);
   // The tag goes into the frame where the device does not put it in. (`validate_xmit_vlan`)
-  if (skb.vlanTci >= 0 && !putsTagIn(features, skb.vlanTci) && !vlanPushInside(skb)) return dropped(skb);
+  if (skb.vlanTci >= 0 && !vlanHwOffloadCapable(features, skb.vlanTci) && !vlanPushInside(skb)) return dropped(skb);
   if (netifNeedsGso(skb, features)) {
     const segments = skbGsoSegment(skb, features);
     if (typeof segments === 'number') return dropped(skb);
@@ -96,11 +98,6 @@ export function validateXmit(skb: SkBuff, _dev: NetDevice, out: SkbQueue): void 
     if (!out.queueTail(each)) dropped(each);
     each = next;
   }
-}
-
-/** (`vlan_hw_offload_capable`) */
-function putsTagIn(features: number, vlanTci: number): boolean {
-  return (features & NETIF_F_HW_VLAN_CTAG_TX) !== 0 && (vlanTci & VLAN_TCI_8021AD) === 0;
 }
 
 function dropped(skb: SkBuff): null {

@@ -20,6 +20,7 @@ import {
   NETIF_F_HIGHDMA,
   NETIF_F_HW_CSUM,
   NETIF_F_HW_VLAN_CTAG_TX,
+  NETIF_F_HW_VLAN_STAG_TX,
   NETIF_F_SG,
 } from '../device/features.ts';
 import type { Net } from '../device/net.ts';
@@ -55,7 +56,8 @@ const BRIDGE_FEATURES =
   NETIF_F_ALL_TSO |
   NETIF_F_GSO_UDP_L4 |
   NETIF_F_HIGHDMA |
-  NETIF_F_HW_VLAN_CTAG_TX;
+  NETIF_F_HW_VLAN_CTAG_TX |
+  NETIF_F_HW_VLAN_STAG_TX;
 const DEFAULT_AGEING_NS = 300e9;
 const DEFAULT_FDB_MAX = 4096;
 /** The forwarding database is not looked through more often. */

@@ -19,7 +19,8 @@ import { Wire } from '../sim/wire.ts';
 import { World } from '../sim/world.ts';
 import { skbPut } from '../skb/sk_buff.ts';
 import { devQueueXmit } from '../stack/dev_queue_xmit.ts';
-import { BOND_MODE_ACTIVEBACKUP, bondOf } from './bond/bond.ts';
+import { arpRig } from './bond/arp_rig.fixture.ts';
+import { BOND_MODE_ACTIVEBACKUP, BOND_MODE_XOR, BOND_XMIT_POLICY_LAYER34, bondOf } from './bond/bond.ts';
 import { createBond } from './bond/bond_dev.ts';
 import { bondEnslave } from './bond/enslave.ts';
 import { createVlan, removeVlan } from './vlan.ts';
@@ -163,6 +164,28 @@ describe('a VLAN device', () => {
     expect(me.dev.upper).toHaveLength(1);
     createVlan(me.dev, 5, { name: 'provider', protocol: 0x88a8 });
   });
+});
+
+it('the tag of a VLAN device stays beside the frame as far as a bond’s slave, so that the bond deals out by what is behind it', () => {
+  for (const protocol of [0x8100, 0x88a8]) {
+    const rig = arpRig(2, { mode: BOND_MODE_XOR, miimon: 100, xmitPolicy: BOND_XMIT_POLICY_LAYER34 });
+    rig.run(500);
+    const { net } = rig;
+    const vlan = createVlan(rig.bond.dev, 5, { protocol });
+    devOpen(vlan);
+    rig.seen.length = 0;
+    for (let port = 2000; port < 2040; port += 2) {
+      const bytes = udpFrame({ sourcePort: port });
+      const skb = net.machine.skbs.allocForDevice(vlan, bytes.length)!;
+      skb.arena.bytes.set(bytes, skbPut(skb, bytes.length));
+      skb.protocol = 0x0800;
+      devQueueXmit(skb);
+    }
+    const sent = rig.seen;
+    expect(sent).toHaveLength(20);
+    expect(new Set(sent.map(({ slave }) => slave))).toEqual(new Set([0, 1]));
+    for (const { bytes } of sent) expect(hex(bytes.subarray(12), 6)).toBe(`${protocol.toString(16)}00050800`);
+  }
 });
 
 describe('netpoll over a VLAN device', () => {

@@ -12,6 +12,7 @@ import {
   NETIF_F_HW_CSUM,
   NETIF_F_HW_VLAN_CTAG_RX,
   NETIF_F_HW_VLAN_CTAG_TX,
+  NETIF_F_HW_VLAN_STAG_TX,
   NETIF_F_SG,
 } from '../../device/features.ts';
 import { netdevUpdateFeatures } from '../../device/update_features.ts';
@@ -27,6 +28,7 @@ export const BOND_FEATURES =
   NETIF_F_HIGHDMA |
   // A tag stays beside the frame as far as the slave, so that hash and mode see what is behind it.
   NETIF_F_HW_VLAN_CTAG_TX |
+  NETIF_F_HW_VLAN_STAG_TX |
   NETIF_F_HW_VLAN_CTAG_RX;
 /** One slave is enough. (`NETIF_F_ONE_FOR_ALL`) */
 const ONE_FOR_ALL =
