@@ -5,7 +5,10 @@
  *     startXmit      the queue's lock is held by this CPU (but by drivers that need none: no qdisc, no hardware)
  *     poll           softirq context, or netpoll's with interrupts off; pollOwner is this CPU; work <= budget
  *     receive, deliver   softirq context, or netpoll's with interrupts off
- *     open, stop     process context
+ *     open, stop, address, mtu     process context
+ *     receive mode   not in a hardware interrupt
+ *     txTimeout      the watchdog's softirq
+ *     dev_queue_xmit interrupts on (its own assertion)
  *     schedule, enable   the state machine's own assertions (device/napi_struct.ts)
  *
  * Wraps what is wrapped, changes nothing else. A breach is a Bug: the run ends there.
@@ -53,6 +56,7 @@ export function watchDevice(dev: NetDevice): void {
       stop(self);
     };
   }
+  watchChanges(dev, ops, watched);
   (dev as { ops: DeviceOps }).ops = watched;
   for (const napi of dev.napiList) {
     const { poll } = napi;
@@ -71,6 +75,38 @@ export function watchDevice(dev: NetDevice): void {
     napi.receive = (skb) => {
       rule(bottomHalf(net.machine.cpu), `napi.receive of ${dev.name} outside of softirq and netpoll`, net);
       receive(skb);
+    };
+  }
+}
+
+/** What users change, and what the watchdog does. */
+function watchChanges(dev: NetDevice, ops: DeviceOps, watched: DeviceOps): void {
+  const { net } = dev;
+  const { setMacAddress, changeMtu, setRxMode, txTimeout } = ops;
+  const process = (what: string): void =>
+    rule(!net.machine.cpu.inInterrupt, `${what} of ${dev.name} outside of process context`, net);
+  if (setMacAddress !== undefined) {
+    watched.setMacAddress = (self, mac) => {
+      process('setMacAddress');
+      return setMacAddress.call(ops, self, mac);
+    };
+  }
+  if (changeMtu !== undefined) {
+    watched.changeMtu = (self, mtu) => {
+      process('changeMtu');
+      return changeMtu.call(ops, self, mtu);
+    };
+  }
+  if (setRxMode !== undefined) {
+    watched.setRxMode = (self) => {
+      rule(!net.machine.cpu.inHardirq, `setRxMode of ${dev.name} in a hardware interrupt`, net);
+      setRxMode.call(ops, self);
+    };
+  }
+  if (txTimeout !== undefined) {
+    watched.txTimeout = (self, queue) => {
+      rule(net.machine.cpu.inSoftirq && !net.machine.cpu.inHardirq, `txTimeout of ${dev.name} outside of softirq`, net);
+      txTimeout.call(ops, self, queue);
     };
   }
 }
