@@ -48,6 +48,8 @@ const SEMICOLON = 0x3b;
 const NEWLINE = 0x0a;
 const SPACE = 0x20;
 const HEX = '0123456789abcdef';
+/** mustEscape of every byte. */
+const ESCAPED = Uint8Array.from({ length: 256 }, (_, byte) => Number(mustEscape(byte)));
 
 /**
  * Writes `prio,seq,usec,flag[,caller=..];text\n[ SUBSYSTEM=..\n][ DEVICE=..\n]` and returns its length. What does not fit is
@@ -69,7 +71,7 @@ export function formatExtended(record: KmsgRecord, out: Uint8Array): number {
   out[n++] = SEMICOLON;
   const { text } = record;
   let plain = 0;
-  while (plain < text.length && !mustEscape(text[plain]!)) plain++;
+  while (plain < text.length && ESCAPED[text[plain]!] === 0) plain++;
   if (plain === text.length && n + plain <= out.length) {
     out.set(text, n);
     n += plain;
