@@ -26,6 +26,11 @@ export class DoneTags {
     for (let i = 0; i < n; i++) this.#tags[this.#count++] = batch.cookie[i]!;
   }
 
+  /** Keeps one tag; there is room. */
+  putTag(tag: number): void {
+    this.#tags[this.#count++] = tag;
+  }
+
   /** Fills done.cookie[0..n), as many as it holds; n is returned. */
   reap(done: FrameBatch): number {
     const n = Math.min(this.#count, done.size);

@@ -2,6 +2,7 @@
  * Ports by name.
  *
  *     packet:eth0   eth0                              a real interface (CAP_NET_RAW)
+ *     xdp:eth0   xdp:eth0/1                           the same past the kernel, all queues or one (CAP_NET_ADMIN, CAP_BPF)
  *     udp:0.0.0.0:6666   udp:[::]:6666   udp:6666     an ordinary socket; port 0: the kernel chooses
  *     udp:[fe80::1%eth0]:6666                         a link-local address needs its interface
  *     tap:NAME   tap:NAME,queues=2,mtu=9000           the far end of a TAP device (CAP_NET_ADMIN); made if it is not there
@@ -21,18 +22,27 @@ import { TapPort, type TapPortOptions } from './tap/tap_port.ts';
 import { parseTapSpec } from './tap/tap_spec.ts';
 import { UdpPort, type UdpPortOptions } from './udp/udp_port.ts';
 import type { BoundAddress } from './udp/udp_socket.ts';
+import type { XdpPortOptions } from './xdp/xdp_options.ts';
+import { XdpPort } from './xdp/xdp_port.ts';
 
-export interface OpenPortOptions extends Omit<PacketPortOptions, 'filter'>, TapPortOptions, UdpPortOptions {
-  /** packet: receive nothing but UDP datagrams to this port; the kernel drops the rest before it is copied. */
+export interface OpenPortOptions
+  extends Omit<PacketPortOptions, 'filter'>,
+    TapPortOptions,
+    XdpPortOptions,
+    UdpPortOptions {
+  /**
+   * packet: receive nothing but UDP datagrams to this port; the kernel drops the rest before it is copied. xdp: the kernel's stack
+   * gets the rest; without it, nothing.
+   */
   readonly udpPort?: number;
   /** packet: a classic BPF program instead. */
   readonly filter?: readonly SockFilter[];
 }
 
-const FORMS = 'packet:eth0, udp:0.0.0.0:6666, udp:[::]:6666, tap:NAME or pcap:FILE';
+const FORMS = 'packet:eth0, xdp:eth0, xdp:eth0/0, udp:0.0.0.0:6666, udp:[::]:6666, tap:NAME or pcap:FILE';
 
 /**
- * Makes the Port for `spec`; nothing is opened yet, but a packet port's interface must exist. Throws SetupError:
+ * Makes the Port for `spec`; nothing is opened yet, but a packet or xdp port's interface must exist. Throws SetupError:
  * ERR_NETPOLL_SPEC for a spec that is none of the forms, and what the port's constructor throws.
  */
 export function openPort(spec: string, executive: HostExecutive, options: OpenPortOptions = {}): Port {
@@ -44,6 +54,12 @@ export function openPort(spec: string, executive: HostExecutive, options: OpenPo
     case 'packet': {
       const filter = options.filter ?? (options.udpPort === undefined ? undefined : udpPortFilter(options.udpPort));
       return new PacketPort(rest, executive, filter === undefined ? options : { ...options, filter }, interfaceNames);
+    }
+    case 'xdp': {
+      const match = /^([^/]+)(?:\/(\d{1,5}))?$/.exec(rest);
+      if (match === null) throw refusal(spec, 'not an interface, or an interface and the number of a queue');
+      const queue = match[2] === undefined ? undefined : Number(match[2]);
+      return new XdpPort(match[1]!, queue, executive, options, interfaceNames);
     }
     case 'udp':
       return new UdpPort(parseUdp(spec, rest), executive, options);
@@ -59,11 +75,12 @@ export function openPort(spec: string, executive: HostExecutive, options: OpenPo
 }
 
 /**
- * The IP addresses under which the port's frames find this machine: of a packet port those of its interface, of a udp port
+ * The IP addresses under which the port's frames find this machine: of a packet or xdp port those of its interface, of a udp port
  * the one it is bound to or, if that is "any", all that this host has, loopback last.
  */
 export function portAddresses(_spec: string, port: Port): IpAddress[] {
-  if (port instanceof PacketPort) return hostAddresses((name) => name === port.interfaceName);
+  if (port instanceof PacketPort || port instanceof XdpPort)
+    return hostAddresses((name) => name === port.interfaceName);
   if (!(port instanceof UdpPort)) return [];
   const { ip } = port.address;
   if (!isAny(ip)) return [ip];

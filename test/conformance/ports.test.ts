@@ -6,7 +6,7 @@ import { describe } from 'vitest';
 import { FrameBatch } from '../../src/drivers/nic/port.ts';
 import { createHostArena } from '../../src/host/arena.ts';
 import { HostExecutive } from '../../src/host/executive.ts';
-import { openPort } from '../../src/host/open_port.ts';
+import { type OpenPortOptions, openPort } from '../../src/host/open_port.ts';
 import { createTap, noTap, removeTap } from '../../src/host/tap/tap.fixture.ts';
 import { writeIpv4Headers } from '../../src/host/udp/frame_headers.ts';
 import { createVeth, noVeth } from '../../src/host/veth.fixture.ts';
@@ -51,7 +51,7 @@ function simRig(): PortRig {
 }
 
 /** The other end is a packet port too: what one test holds against the other is checked with other programs in test/netns. */
-function packetRig(): PortRig {
+function vethRig(scheme: 'packet' | 'xdp', more: OpenPortOptions = {}): PortRig {
   const veth = createVeth();
   const executive = new HostExecutive();
   const options = { blocks: 16, blockSize: 32 << 10 };
@@ -61,7 +61,7 @@ function packetRig(): PortRig {
   peer.open(peerMemory, () => {});
   const batch = new FrameBatch(64);
   return {
-    port: openPort(veth.a, executive, options),
+    port: openPort(`${scheme}:${veth.a}`, executive, { ...options, ...more }),
     memory,
     frame: plainFrame,
     inject(bytes) {
@@ -173,7 +173,9 @@ function tapRig(spec = ''): PortRig {
 portCases('sim port', simRig);
 portCases('udp port', udpRig);
 describe.skipIf(noVeth !== null)(noVeth === null ? 'on a veth pair' : `packet port (skip: ${noVeth})`, () => {
-  portCases('packet port', packetRig);
+  portCases('packet port', () => vethRig('packet'));
+  portCases('xdp port', () => vethRig('xdp'));
+  portCases('xdp port, generic', () => vethRig('xdp', { xdpMode: 'generic-copy' }));
 });
 describe.skipIf(noTap !== null)(noTap === null ? 'on a TAP device' : `tap port (skip: ${noTap})`, () => {
   portCases('tap port', tapRig);

@@ -31,9 +31,9 @@ const unmapper = new FinalizationRegistry<{ at: number; length: number }>(({ at,
   libc().munmap(at, length);
 });
 
-/** Lays the kernel's memory behind `fd` over [at, at + length). */
-export function mapOver(at: number, length: number, fd: number, what: string): void {
-  check(libc().mmap(at, length, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, 0), 'mmap', what);
+/** Lays the kernel's memory behind `fd`, from `fileOffset` on, over [at, at + length). */
+export function mapOver(at: number, length: number, fd: number, what: string, fileOffset = 0): void {
+  check(libc().mmap(at, length, PROT_READ_WRITE, MAP_SHARED | MAP_FIXED, fd, fileOffset), 'mmap', what);
 }
 
 /** Lays fresh anonymous memory over [at, at + length): the kernel's ring there is let go. */

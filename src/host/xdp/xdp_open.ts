@@ -1,0 +1,108 @@
+/**
+ * Opening an interface for AF_XDP in the best mode that it has: sockets first, then the program, so that no frame is sent to a
+ * socket that is not ready.
+ *
+ *     native, zero copy  -->  native, the kernel copies  -->  generic
+ *       bind() decides these two by itself       attach decides this one
+ *
+ * A mode that was asked for by name is the only one that is tried.
+ */
+import { SetupError } from '../../base/status.ts';
+import type { HostArena } from '../arena.ts';
+import { interfaceChannels } from '../sys/channels.ts';
+import { isZeroCopy } from '../sys/xdp.ts';
+import { type Attachment, attachXdp } from './xdp_attach.ts';
+import type { XdpMode, XdpPortOptions, XdpReport } from './xdp_options.ts';
+import { XskQueue, xskFrameMax } from './xsk_queue.ts';
+
+export interface XdpSetup {
+  readonly name: string;
+  readonly ifindex: number;
+  /** The interface's numbers of the queues. */
+  readonly queues: readonly number[];
+  readonly rxRing: number;
+  readonly txRing: number;
+  readonly options: XdpPortOptions;
+}
+
+export interface OpenXdp {
+  readonly sockets: readonly XskQueue[];
+  readonly attachment: Attachment;
+  readonly report: XdpReport;
+}
+
+/** All queues of an interface, or the one that was named. Throws SetupError `ERR_NETPOLL_XDP_QUEUE`. */
+export function queueNumbers(name: string, queue: number | undefined): number[] {
+  const { rx, tx } = interfaceChannels(name);
+  if (queue !== undefined) {
+    if (queue < Math.min(rx, tx)) return [queue];
+    const there = Math.min(rx, tx) === 1 ? 'one queue, 0' : `queues 0 to ${Math.min(rx, tx) - 1}`;
+    throw new SetupError('ERR_NETPOLL_XDP_QUEUE', `${name} has no queue ${queue}: it has ${there} (ethtool -L)`);
+  }
+  if (rx !== tx) {
+    const message =
+      `${name} has ${rx} receive and ${tx} transmit queues, and a port has them in pairs: ` +
+      `ethtool -L ${name}, or name one: xdp:${name}/0`;
+    throw new SetupError('ERR_NETPOLL_XDP_QUEUE', message);
+  }
+  return Array.from({ length: rx }, (_, i) => i);
+}
+
+/** Throws SetupError; then nothing stays open or attached. */
+export function openXdp(memory: HostArena, setup: XdpSetup): OpenXdp {
+  const wanted = setup.options.xdpMode;
+  const refused: string[] = [];
+  if (wanted !== 'generic-copy') {
+    const copy = wanted === undefined ? undefined : wanted === 'native-copy';
+    try {
+      return openMode(memory, setup, true, copy, refused);
+    } catch (error) {
+      if (wanted !== undefined || !(error instanceof SetupError) || error.code !== 'ERR_NETPOLL_XDP_MODE') throw error;
+      refused.push(error.message);
+    }
+  }
+  return openMode(memory, setup, false, true, refused);
+}
+
+function openMode(
+  memory: HostArena,
+  setup: XdpSetup,
+  native: boolean,
+  copy: boolean | undefined,
+  refused: readonly string[],
+): OpenXdp {
+  const { name, ifindex, queues, rxRing, txRing, options } = setup;
+  const { busyPoll, udpPort } = options;
+  const sockets: XskQueue[] = [];
+  try {
+    for (const queue of queues) {
+      sockets.push(new XskQueue(memory, { name, ifindex, queue, rxRing, txRing, copy, busyPoll, first: sockets[0] }));
+    }
+    const fds = new Map(queues.map((queue, i) => [queue, sockets[i]!.fd]));
+    const attachment = attachXdp({ name, ifindex, native, udpPort, sockets: fds });
+    const mode = modeName(
+      native,
+      sockets.every(({ fd }) => isZeroCopy(fd)),
+    );
+    const whyCopy = copy === undefined && mode !== 'native-zerocopy' ? ['zero copy: not in this driver'] : [];
+    const report = {
+      mode,
+      busyPoll: sockets.every((each) => each.busyPoll),
+      joined: attachment.joined,
+      queues,
+      rxRing,
+      txRing,
+      frameMax: xskFrameMax(memory),
+      refused: [...refused, ...whyCopy],
+    };
+    return { sockets, attachment, report };
+  } catch (error) {
+    for (const each of sockets.reverse()) each.close();
+    throw error;
+  }
+}
+
+function modeName(native: boolean, zeroCopy: boolean): XdpMode {
+  if (zeroCopy) return 'native-zerocopy';
+  return native ? 'native-copy' : 'generic-copy';
+}

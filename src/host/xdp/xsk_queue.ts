@@ -1,0 +1,145 @@
+/**
+ * An AF_XDP socket on one queue of an interface, made ready: its UMEM is the arena's slots, its four rings lie in the arena.
+ *
+ *     arena   | slot | slot | ... | slot |  rx ring | tx ring | fill ring | completion ring | ...
+ *             '------ UMEM, pinned -----'   mapped from the socket
+ *
+ *   1. The first queue of a port registers the memory; the others share it (XDP_SHARED_UMEM), each with rings of its own.
+ *   2. A queue that was closed a moment ago is still being taken down by the kernel: bind() says EBUSY, and is repeated.
+ *   3. Closing unbinds before it returns, so that the slots which the kernel had may be used again.
+ */
+import { constants } from 'node:os';
+import { SetupError } from '../../base/status.ts';
+import type { HostArena } from '../arena.ts';
+import { check, EBUSY, EINVAL, EPERM } from '../sys/errno.ts';
+import { libc } from '../sys/libc.ts';
+import { PAGE_SIZE } from '../sys/mmap.ts';
+import { PollSet } from '../sys/poll.ts';
+import {
+  bindXdp,
+  openXdpSocket,
+  preferBusyPoll,
+  registerUmem,
+  setTxBudget,
+  XDP_COPY,
+  XDP_PACKET_HEADROOM,
+  XDP_SHARED_UMEM,
+  XDP_USE_NEED_WAKEUP,
+  XDP_ZEROCOPY,
+} from '../sys/xdp.ts';
+import type { BusyPoll } from './xdp_options.ts';
+import { mapRing, type XskRing } from './xsk_ring.ts';
+import { XskRx } from './xsk_rx.ts';
+import { XskTx } from './xsk_tx.ts';
+
+const CHUNK_MIN = 2048;
+/** Frames that one send call takes, where the kernel lets us say. */
+const TX_BUDGET = 64;
+const BUSY_TRIES = 500;
+const BUSY_WAIT_NS = 1e6;
+
+export interface XskQueueOptions {
+  readonly name: string;
+  readonly ifindex: number;
+  readonly queue: number;
+  /** Slots that the kernel may have at once: a power of two, also the size of the receiving rings. */
+  readonly rxRing: number;
+  readonly txRing: number;
+  /** undefined: zero copy where the device can. */
+  readonly copy: boolean | undefined;
+  readonly busyPoll: BusyPoll | undefined;
+  /** The port's first queue, whose UMEM this one shares. */
+  readonly first: XskQueue | undefined;
+}
+
+/** Longest frame that a slot of the arena takes behind the kernel's headroom. */
+export function xskFrameMax(memory: HostArena): number {
+  return memory.slotSize - XDP_PACKET_HEADROOM;
+}
+
+export class XskQueue {
+  readonly fd: number;
+  readonly rx: XskRx;
+  readonly tx: XskTx;
+  /** True if the kernel lets this socket drive the device. */
+  readonly busyPoll: boolean;
+  readonly #memory: HostArena;
+  readonly #rings: XskRing[] = [];
+
+  /** Throws SetupError; then nothing stays open. */
+  constructor(memory: HostArena, options: XskQueueOptions) {
+    const { name, queue, first, busyPoll } = options;
+    const what = `xdp on ${name}, queue ${queue}`;
+    checkSlots(memory, what);
+    this.#memory = memory;
+    this.fd = openXdpSocket(what);
+    try {
+      const { slots, slotSize, baseAt } = memory;
+      if (first === undefined) registerUmem(this.fd, baseAt, slots * slotSize, slotSize, what);
+      const map = (kind: Parameters<typeof mapRing>[2], entries: number): XskRing => {
+        const ring = mapRing(this.fd, memory, kind, entries, what);
+        this.#rings.push(ring);
+        return ring;
+      };
+      const rx = map('rx', options.rxRing);
+      const tx = map('tx', options.txRing);
+      const fill = map('fill', options.rxRing);
+      const completion = map('completion', options.txRing);
+      setTxBudget(this.fd, Math.min(TX_BUDGET, options.txRing));
+      this.busyPoll = busyPoll !== undefined && preferBusyPoll(this.fd, busyPoll.usecs, busyPoll.budget);
+      bind(this.fd, options, what);
+      this.tx = new XskTx(this.fd, memory, tx, completion);
+      this.rx = new XskRx(memory, rx, fill, options.rxRing);
+    } catch (error) {
+      this.#close();
+      throw error;
+    }
+  }
+
+  /** The slots that the kernel had are the arena's again; tags of frames on their way are given by tx.reapClosed. */
+  close(): void {
+    this.#close();
+    this.rx.release();
+  }
+
+  #close(): void {
+    libc().close(this.fd);
+    for (const ring of this.#rings) this.#memory.giveRing(ring.area, 0);
+    this.#rings.length = 0;
+  }
+}
+
+function bind(fd: number, options: XskQueueOptions, what: string): void {
+  const { ifindex, queue, copy, first } = options;
+  const mode = copy === undefined ? 0 : copy ? XDP_COPY : XDP_ZEROCOPY;
+  const flags = first === undefined ? mode | XDP_USE_NEED_WAKEUP : XDP_SHARED_UMEM;
+  const pause = new PollSet();
+  for (let tries = 0; bindXdp(fd, ifindex, queue, flags, first?.fd ?? 0) < 0; tries++) {
+    const errno = libc().errno();
+    if (errno === EBUSY && tries < BUSY_TRIES) {
+      pause.wait(BUSY_WAIT_NS);
+      continue;
+    }
+    if (errno === EBUSY) {
+      throw new SetupError('ERR_NETPOLL_EBUSY', `${what}: another socket has this queue`);
+    }
+    if (errno === constants.errno.EOPNOTSUPP && copy === false) {
+      const message = `${what}: its driver has no zero copy; leave the mode out, and the best that it has is taken`;
+      throw new SetupError('ERR_NETPOLL_XDP_MODE', message);
+    }
+    if (errno === EINVAL) {
+      throw new SetupError('ERR_NETPOLL_XDP_QUEUE', `${what}: the kernel has no such queue now (ethtool -l)`);
+    }
+    const hint = errno === EPERM ? 'it needs CAP_NET_RAW' : '';
+    check(-1, 'bind', what, hint);
+  }
+}
+
+/** A chunk of the UMEM is a slot. */
+function checkSlots(memory: HostArena, what: string): void {
+  const { slotSize } = memory;
+  if (slotSize < CHUNK_MIN || slotSize > PAGE_SIZE || (slotSize & (slotSize - 1)) !== 0) {
+    const message = `${what}: slots of ${slotSize} bytes; AF_XDP takes ${CHUNK_MIN} or ${PAGE_SIZE} (createHostArena)`;
+    throw new SetupError('ERR_NETPOLL_ARENA', message);
+  }
+}
