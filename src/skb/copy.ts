@@ -60,6 +60,19 @@ export function pskbCopy(skb: SkBuff): SkBuff | null {
   return null;
 }
 
+/**
+ * A frame with at least `headroom` bytes in front and headers that nobody else reads, over the same fragments; the original stays the
+ * caller's. Null: no memory. (`skb_realloc_headroom`)
+ */
+export function skbReallocHeadroom(skb: SkBuff, headroom: number): SkBuff | null {
+  const more = headroom - skbHeadroom(skb);
+  if (more <= 0) return pskbCopy(skb);
+  const copy = skb.pool.clone(skb);
+  if (copy === null || pskbExpandHead(copy, Math.ceil(more / NET_SKB_PAD) * NET_SKB_PAD, 0)) return copy;
+  skb.pool.consume(copy);
+  return null;
+}
+
 /** Gives every user of the bytes its own: a clone becomes a copy. The frame that was given is gone if a copy comes back. (`skb_unshare`) */
 export function skbUnshare(skb: SkBuff): SkBuff | null {
   if (!skbCloned(skb)) return skb;

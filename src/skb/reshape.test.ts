@@ -6,6 +6,7 @@ import { createArena } from './arena.ts';
 import { pskbTrimRcsum, skbPostpullRcsum, skbPullRcsum, skbPushRcsum } from './checksum_pull.ts';
 import { CHECKSUM_COMPLETE, CHECKSUM_NONE, CHECKSUM_PARTIAL } from './checksum_state.ts';
 import { skbTryCoalesce } from './coalesce.ts';
+import { skbReallocHeadroom } from './copy.ts';
 import { DropReason } from './drop_reason.ts';
 import { skbAddFrag, skbAddFragList, skbSum, skbWalk } from './frags.ts';
 import { ETH_ZLEN, ethSkbPad, skbPad, skbPadto, skbPutPadto } from './pad.ts';
@@ -158,6 +159,29 @@ describe('skbTryCoalesce', () => {
     expect(skbTryCoalesce(to, many)).toBe(false);
     expect(to.len).toBe(20);
     end(to, from, chained, many, reader);
+  });
+});
+
+describe('skbReallocHeadroom', () => {
+  it('gives a frame with the room asked for, whose headers are its own, and leaves the other alone', () => {
+    const { make, bytesOf, end } = rig();
+    const skb = make(20, [30], 100);
+    const bytes = bytesOf(skb);
+    const [roomy, same] = [skbReallocHeadroom(skb, 40)!, skbReallocHeadroom(skb, 0)!];
+    expect([roomy.data - roomy.head, same.data - same.head, skb.data - skb.head]).toEqual([64, 0, 0]);
+    for (const copy of [roomy, same]) {
+      copy.arena.bytes[copy.data] = 0xff;
+      expect(bytesOf(copy)).toEqual([0xff, ...bytes.slice(1)]);
+    }
+    expect(bytesOf(skb)).toEqual(bytes);
+    end(skb, roomy, same);
+  });
+
+  it('gives nothing without memory', () => {
+    const { make, end } = rig(2);
+    const skb = make(20, [30], 100);
+    expect(skbReallocHeadroom(skb, 40)).toBe(null);
+    end(skb);
   });
 });
 

@@ -19,6 +19,7 @@ import type { Net } from '../device/net.ts';
 import { devOf, type NetDevice } from '../device/net_device.ts';
 import { Loglevel } from '../machine/printk.ts';
 import { skbGetHash } from '../skb/get_hash.ts';
+import { skbGetRxQueue, skbRxQueueRecorded } from '../skb/rx_queue.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
 import type { Backlog } from './backlog.ts';
 import { hash32 } from './flow_limit.ts';
@@ -95,8 +96,10 @@ export class Rps {
     const dev = devOf(skb);
     const queues = dev.rpsQueues as RpsQueue[] | null;
     if (queues === null) return -1;
-    if (dev.realNumRxQueues > 0 && skb.queueMapping > dev.realNumRxQueues) return this.#foreignQueue(dev, skb);
-    const queue = queues[skb.queueMapping > 0 ? skb.queueMapping - 1 : 0];
+    const recorded = skbRxQueueRecorded(skb);
+    if (recorded && dev.realNumRxQueues > 0 && skbGetRxQueue(skb) >= dev.realNumRxQueues)
+      return this.#foreignQueue(dev, skb);
+    const queue = queues[recorded ? skbGetRxQueue(skb) : 0];
     if (queue === undefined || (queue.flows === null && queue.map.length === 0)) return -1;
     const hash = skbGetHash(skb);
     if (queue.flows !== null && this.#sockFlows !== null) {
@@ -113,7 +116,7 @@ export class Rps {
 
   /** The driver names a queue that is not in use: said once. */
   #foreignQueue(dev: NetDevice, skb: SkBuff): number {
-    const what = dev.name + ' received packet on queue ' + (skb.queueMapping - 1);
+    const what = dev.name + ' received packet on queue ' + skbGetRxQueue(skb);
     dev.net.sayOnce(Loglevel.WARNING, what + ', but number of RX queues is ' + dev.realNumRxQueues, 'rx queue');
     return -1;
   }

@@ -53,6 +53,7 @@ import { CHECKSUM_PARTIAL } from '../../skb/checksum_state.ts';
 import { DropReason } from '../../skb/drop_reason.ts';
 import { NET_SKB_PAD } from '../../skb/pool.ts';
 import { pskbPullTail } from '../../skb/pull_tail.ts';
+import { skbRecordRxQueue } from '../../skb/rx_queue.ts';
 import { MAX_SKB_FRAGS } from '../../skb/shared_info.ts';
 import { PACKET_MULTICAST, type SkBuff, skbHeadlen, skbPut, skbReserve } from '../../skb/sk_buff.ts';
 import { ETH_HLEN, isValidMac } from '../../wire/eth.ts';
@@ -276,7 +277,7 @@ function ringRx(nic: RingNic, queue: RingQueue, budget: number): number {
     if ((dev.features & NETIF_F_RXHASH) !== 0) skb.hash = arena.view.getUint32(desc + DESC_HASH, true);
     const flags = arena.view.getUint32(desc + DESC_FLAGS, true);
     if ((flags & DESC_VLAN) !== 0) skb.vlanTci = flags >>> 16;
-    skb.queueMapping = queue.index + 1;
+    skbRecordRxQueue(skb, queue.index);
     skb.napiId = napi!.id;
     skb.protocol = ethTypeTrans(skb, dev);
     dev.stats.add(STAT_RX_PACKETS);
