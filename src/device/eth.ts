@@ -49,6 +49,20 @@ export const ETH_HEADER_OPS: HeaderOps = {
     for (let i = 0; i < ETH_ALEN; i++) out[i] = skb.arena.bytes[skb.macHeader + ETH_ALEN + i]!;
     return ETH_ALEN;
   },
+  /** A length in the place of a type differs from packet to packet. (`eth_header_cache`) */
+  cache(dev, type, dest, hh) {
+    if (type === ETH_P_802_3 || type === ETH_P_802_2) return false;
+    hh.data.set(dest);
+    hh.data.set(dev.devAddr, ETH_ALEN);
+    hh.data[12] = type >>> 8;
+    hh.data[13] = type & 0xff;
+    hh.len = ETH_HLEN;
+    return true;
+  },
+  /** (`eth_header_cache_update`) */
+  cacheUpdate(hh, dest) {
+    hh.data.set(dest);
+  },
 };
 
 /** Pushes the link layer's header; 0 where the device has none. (`dev_hard_header`) */

@@ -11,6 +11,7 @@ import type { SkBuff, SkbDevice } from '../skb/sk_buff.ts';
 import type { IpAddress } from '../wire/address.ts';
 import { HwAddrList } from './dev_addr_lists.ts';
 import type { EthtoolOps } from './ethtool.ts';
+import type { HhCache } from './hh_cache.ts';
 import { STAT_NAMES, type StatName } from './link_stats.ts';
 import type { NapiStruct } from './napi_struct.ts';
 import type { Net } from './net.ts';
@@ -81,6 +82,10 @@ export interface HeaderOps {
   create(skb: SkBuff, dev: NetDevice, type: number, dest: Uint8Array | null, source: Uint8Array | null): number;
   /** Copies the sender's address to `out`; its length. */
   parse(skb: SkBuff, out: Uint8Array): number;
+  /** Writes the header of packets of `type` to `dest` into `hh`, to be copied. False: not for this type. */
+  cache?(dev: NetDevice, type: number, dest: Uint8Array, hh: HhCache): boolean;
+  /** The neighbour of `hh` has another address. */
+  cacheUpdate?(hh: HhCache, dest: Uint8Array): void;
 }
 
 /** What a driver can do. Two operations are required; the others come in groups and may be absent. */

@@ -29,8 +29,8 @@ import { icmpv6Send } from './icmpv6.ts';
 import { ipv4Rcv } from './ipv4.ts';
 import { ipv6Rcv } from './ipv6.ts';
 import { ndiscSolicit } from './ndisc.ts';
-import { NeighbourTable } from './neighbour.ts';
-import { linkOutput } from './output.ts';
+import { type Neighbour, NeighbourTable } from './neighbour.ts';
+import { neighOutput } from './output.ts';
 import { IcmpRateLimit } from './rate_limit.ts';
 import { Routes } from './route.ts';
 import { SNMP_NAMES, Snmp, type SnmpName } from './snmp.ts';
@@ -81,8 +81,7 @@ export class Inet {
     this.promiscuous = options.promiscuous ?? false;
     this.host = options.host ?? false;
     this.routes = new Routes(net);
-    const transmit = (skb: SkBuff, to: { readonly dev: NetDevice; readonly lladdr: Uint8Array }) =>
-      linkOutput(skb, to.dev, to.lladdr);
+    const transmit = (skb: SkBuff, to: Neighbour) => neighOutput(skb, to);
     this.arp = new NeighbourTable(net.machine, { solicit: (to, one) => arpSolicit(this, to, one), transmit });
     this.nd = new NeighbourTable(net.machine, { solicit: (to, one) => ndiscSolicit(this, to, one), transmit });
     this.fragments4 = new FragTable(net.machine, {
@@ -105,7 +104,8 @@ export class Inet {
     types.add(ETH_P_IPV6, (skb) => ipv6Rcv(this, skb));
     if (this.host) types.add(ETH_P_ARP, (skb) => arpRcv(this, skb));
     net.registerNotifier((event, dev) => {
-      if (event === NetdevEvent.DOWN || event === NetdevEvent.UNREGISTER) {
+      // With another address of its own what it keeps for its neighbours is wrong.
+      if (event === NetdevEvent.DOWN || event === NetdevEvent.UNREGISTER || event === NetdevEvent.CHANGEADDR) {
         this.arp.flush(dev);
         this.nd.flush(dev);
       }

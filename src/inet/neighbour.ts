@@ -10,6 +10,7 @@
  * While INCOMPLETE an entry keeps the last 3 frames; more, or no answer, and they are dropped with a reason. An entry that
  * nobody has used for 60 s goes. Times are the kernel's (`net.ipv4.neigh.default.*`). (`net/core/neighbour.c`)
  */
+import { HhCache } from '../device/hh_cache.ts';
 import type { NetDevice } from '../device/net_device.ts';
 import { IFF_UP } from '../device/net_device.ts';
 import type { Machine } from '../machine/machine.ts';
@@ -59,6 +60,8 @@ export class Neighbour {
   readonly dev: NetDevice;
   readonly ip: IpAddress;
   readonly lladdr = new Uint8Array(6);
+  /** The link header of packets to it. */
+  readonly hh = new HhCache();
   readonly queue = new SkbQueue(QUEUE_MAX);
   state: number = NUD_NONE;
   /** Solicitations since the state began. */
@@ -162,6 +165,7 @@ export class NeighbourTable {
     if (same && state === NUD_STALE && (neighbour.state & NUD_CONNECTED) !== 0) return;
     if (!same) {
       for (let i = 0; i < 6; i++) neighbour.lladdr[i] = bytes[o + i]!;
+      if (neighbour.hh.len > 0) neighbour.dev.headerOps?.cacheUpdate?.(neighbour.hh, neighbour.lladdr);
     }
     neighbour.updatedNs = now;
     neighbour.probes = 0;

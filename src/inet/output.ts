@@ -10,6 +10,7 @@
  * (`ip_append_data`, `ip_push_pending_frames`, `ip_output`, `ip6_output`)
  */
 import { Errno } from '../base/status.ts';
+import { hhInit, hhOutput } from '../device/hh_cache.ts';
 import { IFF_LOOPBACK, IFF_NOARP, type NetDevice } from '../device/net_device.ts';
 import { skbWalk } from '../skb/frags.ts';
 import { NET_SKB_PAD } from '../skb/pool.ts';
@@ -23,6 +24,7 @@ import { IPPROTO_ICMP, IPPROTO_UDP, IPV4_HLEN, writeIpv4 } from '../wire/ipv4.ts
 import { IPV6_HLEN, writeIpv6 } from '../wire/ipv6.ts';
 import { ipv4MulticastMac, ipv6MulticastMac } from '../wire/ndisc.ts';
 import type { Inet } from './inet.ts';
+import type { Neighbour } from './neighbour.ts';
 import { isGroup, type Route } from './route.ts';
 import { Snmp } from './snmp.ts';
 
@@ -203,6 +205,19 @@ function ipFinishOutput(inet: Inet, route: Route, to: IpAddress, skb: SkBuff): v
     const hop = route.gateway ?? to;
     (hop.family === 4 ? inet.arp : inet.nd).output(dev, hop, skb);
   }
+}
+
+/** To a neighbour whose address is known, with the header that is kept for it; consumes the packet. (`neigh_output`) */
+export function neighOutput(skb: SkBuff, to: Neighbour): void {
+  const { dev, hh } = to;
+  if (hh.len === 0 && !hhInit(hh, dev, skb.protocol, to.lladdr)) {
+    linkOutput(skb, dev, to.lladdr);
+    return;
+  }
+  skb.dev = dev;
+  hhOutput(hh, skb);
+  skb.macHeader = skb.data;
+  devQueueXmit(skb);
 }
 
 /** Puts the link header in front and sends; consumes the packet. */
