@@ -25,13 +25,13 @@ import { PacketMembership } from '../packet/packet_membership.ts';
 import { openTxSocket } from '../packet/packet_sockets.ts';
 import { ARPHRD_ETHER, CarrierProbe, IFF_UP, interfaceFacts } from '../sys/interface.ts';
 import { libc } from '../sys/libc.ts';
-import { MSG_DONTWAIT, takeSocketError } from '../sys/socket.ts';
+import { MSG_DONTWAIT } from '../sys/socket.ts';
 import { XDP_PACKET_HEADROOM, type XdpStatistics, xdpStatistics } from '../sys/xdp.ts';
 import type { Attachment } from './xdp_attach.ts';
 import { type OpenXdp, openXdp, queueNumbers } from './xdp_open.ts';
 import { XDP_MODES, type XdpPortOptions, type XdpReport } from './xdp_options.ts';
 import { RingSizes } from './xdp_rings.ts';
-import { type XskQueue, xskFrameMax } from './xsk_queue.ts';
+import { checkSlots, type XskQueue, xskFrameMax } from './xsk_queue.ts';
 import type { XskTx } from './xsk_tx.ts';
 
 const BURST = 64;
@@ -151,10 +151,11 @@ export class XdpPort implements Port {
    * socket on the queue), ERR_NETPOLL_XDP_MODE, ERR_NETPOLL_XDP_QUEUE, ERR_NETPOLL_XDP_MTU, ERR_NETPOLL_ARENA (not a host arena, or
    * slots of a wrong size), ERR_NETPOLL_ARENA_FULL.
    */
-  open(memory: Arena, irq: (queue: number) => void, linkChanged: () => void = () => {}): void {
+  open(memory: Arena, irq: (queue: number) => void): void {
     if (!(memory instanceof HostArena)) {
       throw new SetupError('ERR_NETPOLL_ARENA', `${this.name} shares the arena's memory: use createHostArena()`);
     }
+    checkSlots(memory, this.name);
     // Anew: the interface may have been made anew.
     const { index, mtu, flags } = interfaceFacts(this.interfaceName, this.#existing);
     if ((flags & IFF_UP) === 0) {
@@ -183,7 +184,7 @@ export class XdpPort implements Port {
       this.report = opened.report;
       const membership = new PacketMembership(controlFd, index);
       membership.set(this.#rxMode, this.#ownAddress);
-      const queues = opened.sockets.map((xsk, i) => this.#watch(xsk, i, irq, linkChanged));
+      const queues = opened.sockets.map((xsk, i) => this.#watch(xsk, i, irq));
       this.#open = { controlFd, queues, attachment: opened.attachment, membership };
     } catch (error) {
       opened?.attachment.close();
@@ -272,11 +273,9 @@ export class XdpPort implements Port {
     libc().close(open.controlFd);
   }
 
-  #watch(xsk: XskQueue, index: number, irq: (queue: number) => void, linkChanged: () => void): OpenQueue {
+  #watch(xsk: XskQueue, index: number, irq: (queue: number) => void): OpenQueue {
     const watch = this.#executive.watch(xsk.fd, () => {
       one.armed = false;
-      // No frame: the interface is gone, which stays pending as an error of the socket until it is asked for.
-      if (!xsk.rx.ready() && !xsk.tx.done && takeSocketError(xsk.fd) !== 0) linkChanged();
       irq(index);
     });
     const one: OpenQueue = { index, xsk, watch, armed: false, timer: undefined, seen: undefined };

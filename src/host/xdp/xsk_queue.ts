@@ -66,11 +66,10 @@ export class XskQueue {
   readonly #memory: HostArena;
   readonly #rings: XskRing[] = [];
 
-  /** Throws SetupError; then nothing stays open. */
+  /** `memory` has passed checkSlots. Throws SetupError; then nothing stays open. */
   constructor(memory: HostArena, options: XskQueueOptions) {
     const { name, queue, first, busyPoll } = options;
     const what = `xdp on ${name}, queue ${queue}`;
-    checkSlots(memory, what);
     this.#memory = memory;
     this.fd = openXdpSocket(what);
     try {
@@ -135,8 +134,8 @@ function bind(fd: number, options: XskQueueOptions, what: string): void {
   }
 }
 
-/** A chunk of the UMEM is a slot. */
-function checkSlots(memory: HostArena, what: string): void {
+/** A chunk of the UMEM is a slot: throws SetupError `ERR_NETPOLL_ARENA` for slots of a size that the kernel does not take. */
+export function checkSlots(memory: HostArena, what: string): void {
   const { slotSize } = memory;
   if (slotSize < CHUNK_MIN || slotSize > PAGE_SIZE || (slotSize & (slotSize - 1)) !== 0) {
     const message = `${what}: slots of ${slotSize} bytes; AF_XDP takes ${CHUNK_MIN} or ${PAGE_SIZE} (createHostArena)`;
