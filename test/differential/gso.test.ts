@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Prng } from '../../src/base/prng.ts';
 import { testDevice, testNet } from '../../src/device/device.fixture.ts';
 import { NETIF_F_HW_CSUM, NETIF_F_SG } from '../../src/device/features.ts';
+import { TUN_F_CSUM } from '../../src/host/sys/tun.ts';
 import { CHECKSUM_PARTIAL } from '../../src/skb/checksum_state.ts';
 import { SkbPool } from '../../src/skb/pool.ts';
 import type { SkBuff } from '../../src/skb/sk_buff.ts';
@@ -18,7 +19,7 @@ import { bytesOf, frameOf, type Layout, superFrameArena, takeVnetHeader } from '
 import { validateXmitSkb } from '../../src/stack/validate_xmit.ts';
 import { lacks, titled } from '../netns/needs.ts';
 import { partialFrame, SOURCE_MAC, type SuperFrame, superFrame } from './super_frames.ts';
-import { bridgedTaps, TUN_F_CSUM, upToMark } from './tap.ts';
+import { bridgedTaps, upToMark } from './tap.ts';
 
 const lacking = lacks({ root: true, tools: ['ip', 'sysctl'], paths: ['/dev/net/tun'] });
 const seed = Number(process.env.NETPOLL_SEED ?? Date.now() % 0x100000000);

@@ -6,17 +6,10 @@
  * The kernel forwards inside the write, so what came of a frame can be read as soon as the write is over.
  */
 import { execFileSync } from 'node:child_process';
-import { closeSync, constants, existsSync, openSync, readSync, writeSync } from 'node:fs';
-import { libc } from '../../src/host/sys/libc.ts';
+import { closeSync, existsSync, readSync, writeSync } from 'node:fs';
+import { IFF_NO_PI, IFF_VNET_HDR, openTap, setTunOffload } from '../../src/host/sys/tun.ts';
 import type { VnetHeader } from '../../src/stack/super_frame.fixture.ts';
 
-const TUNSETIFF = 0x400454ca;
-const TUNSETOFFLOAD = 0x400454d0;
-const IFF_TAP = 0x0002;
-const IFF_NO_PI = 0x1000;
-const IFF_VNET_HDR = 0x4000;
-/** The device fills in checksums. */
-export const TUN_F_CSUM = 0x01;
 const VNET_HLEN = 10;
 
 export interface Received {
@@ -31,17 +24,12 @@ export class Tap {
 
   constructor(name: string) {
     this.name = name;
-    this.#fd = openSync('/dev/net/tun', constants.O_RDWR | constants.O_NONBLOCK);
-    const request = Buffer.alloc(40);
-    request.write(name, 'latin1');
-    request.writeUInt16LE(IFF_TAP | IFF_NO_PI | IFF_VNET_HDR, 16);
-    if (libc().ioctl(this.#fd, TUNSETIFF, request) !== 0) throw new Error(`no TAP device: errno ${libc().errno()}`);
+    this.#fd = openTap(name, IFF_NO_PI | IFF_VNET_HDR);
   }
 
   /** What the reader does by itself (`TUN_F_*`); the kernel does the rest. */
   offload(flags: number): void {
-    const fd = this.#fd;
-    ioctlValue(fd, TUNSETOFFLOAD, flags);
+    if (!setTunOffload(this.#fd, flags)) throw new Error(`${this.name} does not take offloads ${flags}`);
   }
 
   /** False: the kernel refused the frame. */
@@ -89,17 +77,13 @@ export class Tap {
   }
 }
 
-/** An ioctl whose argument is the number itself and not its address. */
-function ioctlValue(fd: number, request: number, value: number): void {
-  // koffi takes a number where a pointer is wanted only if it is declared so; an external view at that address is one.
-  const status = libc().ioctl(fd, request, value as unknown as Uint8Array);
-  if (status !== 0) throw new Error(`ioctl ${request.toString(16)} failed: errno ${libc().errno()}`);
-}
-
 const ip = (...args: string[]) => execFileSync('ip', args);
 
-/** Two TAP devices and the bridge between them, in a namespace of their own where no filter looks on; `close` takes all away. */
-export function bridgedTaps(): { in: Tap; out: Tap; close(): void } {
+/**
+ * Two TAP devices, those of `more`, and the bridge between them all, in a namespace of their own where no filter looks on; `close` takes
+ * all away. `more` names devices that somebody has open.
+ */
+export function bridgedTaps(more: readonly string[] = []): { in: Tap; out: Tap; close(): void } {
   const space = `netpoll-gso-${process.pid}`;
   const taps = [new Tap(`np${process.pid}i`), new Tap(`np${process.pid}o`)] as const;
   const sysctl = (key: string, value: number) => ip('netns', 'exec', space, 'sysctl', '-qw', `${key}=${value}`);
@@ -110,7 +94,7 @@ export function bridgedTaps(): { in: Tap; out: Tap; close(): void } {
   }
   ip('-n', space, 'link', 'add', 'br0', 'type', 'bridge', 'stp_state', '0', 'mcast_snooping', '0');
   ip('-n', space, 'link', 'set', 'br0', 'up');
-  for (const { name } of taps) {
+  for (const name of [...taps.map((tap) => tap.name), ...more]) {
     ip('link', 'set', name, 'netns', space);
     ip('-n', space, 'link', 'set', name, 'mtu', '9000', 'txqueuelen', '1000', 'master', 'br0');
     ip('-n', space, 'link', 'set', name, 'up');

@@ -8,7 +8,7 @@
  * becomes one aggregation, unless the clock ticks within it. Who compares tries again then.
  */
 import { execFileSync } from 'node:child_process';
-import { closeSync, openSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, readFileSync, readSync, writeFileSync, writeSync } from 'node:fs';
 import { libc } from '../../src/host/sys/libc.ts';
 import { sockaddrLl } from '../../src/host/sys/packet.ts';
 import {
@@ -21,12 +21,9 @@ import {
   setBuffer,
   setInt,
 } from '../../src/host/sys/socket.ts';
+import { IFF_NAPI, IFF_NO_PI, openTap } from '../../src/host/sys/tun.ts';
 import type { SuperFrame } from '../../src/napi/gro.fixture.ts';
 
-const TUNSETIFF = 0x400454ca;
-const IFF_TAP = 0x0002;
-const IFF_NAPI = 0x0010;
-const IFF_NO_PI = 0x1000;
 const ETH_P_ALL = 0x0003;
 const PACKET_VNET_HDR = 15;
 const VNET_HDR_LEN = 10;
@@ -42,11 +39,7 @@ export class TapGro {
   /** `features` are those of ethtool -K that are on besides GRO. */
   constructor(name: string, features: readonly string[]) {
     this.name = name;
-    this.#tap = openSync('/dev/net/tun', 'r+');
-    const request = Buffer.alloc(40);
-    request.write(name);
-    request.writeUInt16LE(IFF_TAP | IFF_NO_PI | IFF_NAPI, 16);
-    if (libc().ioctl(this.#tap, TUNSETIFF, request) !== 0) throw new Error(`no TAP device: errno ${libc().errno()}`);
+    this.#tap = openTap(name, IFF_NO_PI | IFF_NAPI);
     ip('link', 'set', name, 'addrgenmode', 'none', 'arp', 'off', 'multicast', 'off', 'mtu', '9000');
     ip('link', 'set', name, 'address', '52:00:00:00:00:02');
     ip('link', 'set', name, 'up');

@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import type { SetupError } from '../../base/status.ts';
 import { FrameBatch } from '../../drivers/nic/port.ts';
 import { createArena } from '../../skb/arena.ts';
+import { CHECKSUM_PARTIAL } from '../../skb/checksum_state.ts';
 import { createHostArena } from '../arena.ts';
 import { HostExecutive } from '../executive.ts';
 import { openPort } from '../open_port.ts';
@@ -152,6 +153,24 @@ describe.skipIf(noTap !== null)(noTap === null ? 'TapPort' : `TapPort (skip: ${n
     expect(each.txReap(0, batch)).toBe(1);
     ip('link', 'set', name, 'up');
     expect(each.link()).toBe(true);
+  });
+
+  it('counts a header that the kernel does not take, and sends the next frame', () => {
+    const each = opened(tap());
+    const batch = new FrameBatch(2);
+    const buf = memory.alloc();
+    memory.bytes.fill(2, memory.start(buf), memory.start(buf) + 60);
+    for (const i of [0, 1]) {
+      batch.offset[i] = memory.start(buf);
+      batch.len[i] = 60;
+      batch.vlanTci[i] = -1;
+    }
+    batch.csum[0] = CHECKSUM_PARTIAL;
+    batch.csumStart[0] = 5000;
+    expect(each.txBurst(0, batch, 2)).toBe(2);
+    expect([each.counters.get('tx_errors'), each.counters.get('tx_frames')]).toEqual([1, 1]);
+    expect(each.txReap(0, batch)).toBe(2);
+    memory.release(buf);
   });
 
   it('is quiet and without a link when somebody deletes its device', async () => {

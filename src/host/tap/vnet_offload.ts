@@ -108,8 +108,8 @@ export function putVnet(to: DataView, o: number, memory: DataView, batch: FrameB
     return;
   }
   const kind = (type & SKB_GSO_TCPV6) !== 0 ? VNET_GSO_TCPV6 : VNET_GSO_TCPV4;
-  // The length is a hint, how much to lay out in one piece; without a place for it the reader looks himself.
+  // The length is a hint, how much to lay out in one piece; a frame that contradicts itself gets one that is not refused.
   const at = batch.offset[i]! + start + TCP_OFFSET;
-  const hdrLen = partial ? start + (memory.getUint8(at) >>> 4) * 4 + tag : 0;
+  const hdrLen = partial ? Math.min(start + (memory.getUint8(at) >>> 4) * 4, batch.len[i]!) + tag : 0;
   writeVnetGso(to, o, kind | ecn, size, hdrLen);
 }
