@@ -25,6 +25,7 @@ Examples:
   $ netpoll collect                                   on UDP port 6666, page on a free port of 127.0.0.1
   $ netpoll collect --jsonl | jq -r .text             one JSON object a message, for other programs
   $ netpoll collect --listen packet:eth0:6666         straight from the interface's ring (root)
+  $ netpoll collect --listen xdp:eth0:6666            before the kernel's stack sees it (root, AF_XDP)
   $ netpoll collect --listen udp:[::]:6666 --listen udp:0.0.0.0:514
   $ netpoll collect --listen pcap:crash.pcap          the messages in a capture, then ends
   $ netpoll collect --http 0.0.0.0:8080               page for others on the network
@@ -40,7 +41,8 @@ export function addCollect(program: Command): void {
     .description("receive netconsole: every kernel's last words, in this terminal and on a web page")
     .option(
       '--listen <where>',
-      `udp:ADDRESS:PORT, packet:DEVICE[:PORT] or pcap:FILE; may be repeated (default: "${DEFAULT_LISTEN}")`,
+      'udp:ADDRESS:PORT, packet:DEVICE[:PORT], xdp:DEVICE[/QUEUE][:PORT] or pcap:FILE; may be repeated ' +
+        `(default: "${DEFAULT_LISTEN}")`,
       append,
       [],
     )
@@ -95,7 +97,7 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
     const port = spec.scheme === 'udp' && spec.port === 0 ? Number(nicPort(dev).name.split(':').at(-1)) : spec.port;
     if (!ports.has(port)) receiveInto(output.collector, inet, { port, wallUs, onDatagram: output.onDatagram });
     ports.add(port);
-    note(`listening   ${nicPort(dev).name}${spec.scheme === 'packet' ? `, UDP port ${port}` : ''}`);
+    note(`listening   ${nicPort(dev).name}${takesUdpPort(spec) ? `, UDP port ${port}` : ''}`);
     const source = nicPort(dev);
     if (source instanceof PcapPort) {
       source.onEnd(() => {
@@ -106,8 +108,13 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
   onStop(stop);
 }
 
+/** The others' devices carry nothing else. */
+function takesUdpPort({ scheme }: ListenSpec): boolean {
+  return scheme === 'packet' || scheme === 'xdp';
+}
+
 function open(host: HostMachine, spec: ListenSpec): NetDevice {
-  const filter = spec.scheme === 'packet' ? { udpPort: spec.port } : {};
+  const filter = takesUdpPort(spec) ? { udpPort: spec.port } : {};
   return host.openDevice(spec.device, { ...filter, name: `${spec.scheme}%d` });
 }
 

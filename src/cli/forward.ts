@@ -10,7 +10,8 @@ import { createHostMachine, type HostMachine } from '../host/host_machine.ts';
 import { die, endWithReader, note, onStop } from './terminal.ts';
 
 const EXAMPLES = `
-What A receives B sends, and the other way round, until Ctrl-C. Devices: eth0 or packet:eth0, tap:NAME, udp:ADDRESS:PORT.
+What A receives B sends, and the other way round, until Ctrl-C. Devices: eth0 or packet:eth0, xdp:eth0, tap:NAME,
+udp:ADDRESS:PORT.
 tap:NAME[,queues=N][,mtu=N][,persist][,offload=off] is made if it is not there, and goes when we end. Super-frames pass
 whole between two taps. On an interface that the kernel uses too, the kernel answers beside us: give it no addresses.
 
@@ -38,7 +39,7 @@ export function addForward(program: Command): void {
   program
     .command('forward')
     .description('join two devices: what one receives the other sends')
-    .argument('<a>', 'a device: eth0, packet:eth0, tap:NAME, udp:ADDRESS:PORT')
+    .argument('<a>', 'a device: eth0, packet:eth0, xdp:eth0, tap:NAME, udp:ADDRESS:PORT')
     .argument('<b>', 'the other one')
     .option('--interval <seconds>', 'report every so often')
     .option('--for <seconds>', 'end after so long')

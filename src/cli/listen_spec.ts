@@ -3,12 +3,13 @@
  *
  *     udp:ADDRESS:PORT      an ordinary socket; no privileges         udp:0.0.0.0:6666   udp:[::]:6666   udp:6666
  *     packet:DEVICE[:PORT]  every frame of an interface (root)        packet:eth0:6666
+ *     xdp:DEVICE[/QUEUE][:PORT]   the same past the kernel (AF_XDP)   xdp:eth0:6666   xdp:eth0/1:6666
  *     pcap:FILE             a capture: every UDP datagram in it       pcap:nc.pcap
  */
 import { SetupError } from '../base/status.ts';
 
 export interface ListenSpec {
-  readonly scheme: 'udp' | 'packet' | 'pcap';
+  readonly scheme: 'udp' | 'packet' | 'xdp' | 'pcap';
   /** What openDevice takes. */
   readonly device: string;
   /** UDP port to bind; 0: all. */
@@ -21,17 +22,17 @@ const DEFAULT_PORT = 6666;
 /** Throws SetupError `ERR_NETPOLL_LISTEN` that says what is wrong and shows the forms. */
 export function parseListenSpec(text: string): ListenSpec {
   const refuse = (why: string): never => {
-    const forms = 'udp:0.0.0.0:6666, udp:[::]:6666, packet:eth0:6666 or pcap:FILE';
+    const forms = 'udp:0.0.0.0:6666, udp:[::]:6666, packet:eth0:6666, xdp:eth0:6666 or pcap:FILE';
     throw new SetupError('ERR_NETPOLL_LISTEN', `--listen ${text}: ${why} (give ${forms})`);
   };
   const colon = text.indexOf(':');
   const scheme = colon < 0 ? '' : text.slice(0, colon);
   const rest = text.slice(colon + 1);
   if (scheme === 'pcap') return rest === '' ? refuse('no file') : { scheme, device: text, port: 0 };
-  if (scheme === 'packet') {
+  if (scheme === 'packet' || scheme === 'xdp') {
     const match = /^([^:\s]+)(?::(\d+))?$/.exec(rest) ?? refuse('no interface, or a port that is not a number');
     const port = checkPort(match[2] === undefined ? DEFAULT_PORT : Number(match[2]), 1, refuse);
-    return { scheme, device: `packet:${match[1]}`, port };
+    return { scheme, device: `${scheme}:${match[1]}`, port };
   }
   if (scheme === 'udp') {
     const match = /^(?:(.*):)?(\d+)$/.exec(rest) ?? refuse('no port');

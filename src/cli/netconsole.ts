@@ -17,7 +17,7 @@ import { die, note } from './terminal.ts';
 const RUN_EXAMPLES = `
 TARGETS is the value of the kernel's netconsole= parameter:
   [+][r][src-port]@[src-ip]/[dev],[tgt-port]@<tgt-ip>/[tgt-mac][;...]     + extended format, r with the release in front
-dev is an interface (root) or a scheme: packet:eth0, udp:0.0.0.0:0.
+dev is an interface (root) or a scheme: packet:eth0, xdp:eth0, udp:0.0.0.0:0.
 Lines of stdin: "text", "<6>text" (as to /dev/kmsg), "<6>[   12.345678] text" (as of dmesg --raw).
 
 Examples:

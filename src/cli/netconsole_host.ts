@@ -47,7 +47,7 @@ export function startNetconsole(
       // netconsole reads nothing: of a real interface it takes only what might be for its own port.
       dev = host.openDevice(spec, { udpPort: np.localPort });
       opened.set(spec, dev);
-      const name = /^(?:packet:)?([^:]+)$/.exec(spec)?.[1];
+      const name = /^(?:packet:|xdp:)?([^:/]+)(?:[/]\d+)?$/.exec(spec)?.[1];
       if (name !== undefined) links.add(dev, name);
     }
     np.devName = dev.name;

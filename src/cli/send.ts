@@ -19,8 +19,8 @@ import { die, note } from './terminal.ts';
 
 const EXAMPLES = `
 The option string is netconsole's: [src-port]@[src-ip]/[dev],[tgt-port]@<tgt-ip>/[tgt-mac]
-dev is an interface (packet:, root), its hardware address, or a scheme: packet:eth0, udp:0.0.0.0:0. Of an address alone
-(10.0.0.2, 10.0.0.2:6666, [fd00::2]:6666) the string is made from this host's routes and neighbours.
+dev is an interface (packet:, root), its hardware address, or a scheme: packet:eth0, xdp:eth0, udp:0.0.0.0:0. Of an address
+alone (10.0.0.2, 10.0.0.2:6666, [fd00::2]:6666) the string is made from this host's routes and neighbours.
 With + in front each line is a record in netconsole's extended format, with +r the release too; a line may have its priority,
 "<6>text" (as to /dev/kmsg), and is of any length. Without, it is sent as it is.
 

@@ -26,7 +26,7 @@ export interface HostMachineOptions extends HostArenaOptions {
 }
 
 export interface OpenDeviceOptions extends OpenPortOptions {
-  /** Interface name inside this machine; that of the kernel's interface where there is one (packet:, tap:), else `eth%d`. */
+  /** Interface name inside this machine; the kernel's where there is one (packet:, tap:, xdp: without a queue), else `eth%d`. */
   readonly name?: string;
   /** False: the device is registered and left down. */
   readonly up?: boolean;
@@ -38,8 +38,8 @@ export interface HostMachine {
   readonly stack: Stack;
   readonly executive: HostExecutive;
   /**
-   * Makes a net_device for `spec` (`packet:eth0`, `udp:0.0.0.0:6666`, `tap:NAME`, `pcap:FILE`; a plain name means `packet:`) and brings it
-   * up. Throws SetupError with the reason and what to do.
+   * Makes a net_device for `spec` (`packet:eth0`, `xdp:eth0`, `udp:0.0.0.0:6666`, `tap:NAME`, `pcap:FILE`; a plain name means `packet:`)
+   * and brings it up. Throws SetupError with the reason and what to do.
    */
   openDevice(spec: string, options?: OpenDeviceOptions): NetDevice;
   /** Closes every device; the process may end afterwards. */
@@ -98,7 +98,7 @@ function createMemory(options: HostMachineOptions): { arena: Arena; noKoffi: Set
 }
 
 function interfaceName(spec: string): string {
-  const name = /^(?:packet|tap):([^,]*)/.exec(spec)?.[1] ?? spec;
+  const name = /^(?:packet|tap|xdp):([^,]*)/.exec(spec)?.[1] ?? spec;
   return /^[^/:\s%]{1,15}$/.test(name) ? name : 'eth%d';
 }
 

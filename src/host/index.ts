@@ -22,3 +22,5 @@ export { PcapPort } from './pcap/pcap_port.ts';
 export { hmacSha256, randomFill } from './sysrq_mac.ts';
 export { TapPort, type TapPortOptions } from './tap/tap_port.ts';
 export { UdpPort, type UdpPortOptions } from './udp/udp_port.ts';
+export { printXdpReport, type XdpMode, type XdpPortOptions, type XdpReport } from './xdp/xdp_options.ts';
+export { XdpPort } from './xdp/xdp_port.ts';

@@ -22,11 +22,13 @@ describe.skipIf(lacking !== undefined)(titled('netpoll collect over veth', lacki
     await pair?.remove();
   });
 
-  it.each(['udp:0.0.0.0:6666', 'packet:v0:6666'])('%s prints what socat sends', async (where) => {
+  it.each(['udp:0.0.0.0:6666', 'packet:v0:6666', 'xdp:v0:6666'])('%s prints what socat sends', async (where) => {
     const { a, b } = pair;
     const words = [process.execPath, PROGRAM, 'collect', '--listen', where, '--jsonl', '--no-http'];
     const collector = await a.space.start(words);
-    await (where.startsWith('udp') ? collector.bindsUdp(6666, READY_MS) : collector.bindsPacket(1, READY_MS));
+    if (where.startsWith('udp')) await collector.bindsUdp(6666, READY_MS);
+    else if (where.startsWith('packet')) await collector.bindsPacket(1, READY_MS);
+    else await collector.says(/^listening/m, READY_MS);
     const send = (text: string) =>
       b.space.run(['sh', '-c', `printf '${text}' | socat -u STDIN UDP4-SENDTO:${a.address}:6666`]);
     await send('[    1.000000] a basic line\\n');

@@ -5,11 +5,13 @@
  *     native, zero copy  -->  native, the kernel copies  -->  generic
  *       bind() decides these two by itself       attach decides this one
  *
+ * XDP says nothing of checksums. The wire of a veth is memory, and its other end leaves them out: frames from it need none.
  * A mode that was asked for by name is the only one that is tried.
  */
 import { SetupError } from '../../base/status.ts';
+import { CHECKSUM_NONE, CHECKSUM_UNNECESSARY } from '../../skb/checksum_state.ts';
 import type { HostArena } from '../arena.ts';
-import { interfaceChannels } from '../sys/channels.ts';
+import { interfaceChannels, interfaceDriver } from '../sys/interface_driver.ts';
 import { isZeroCopy } from '../sys/xdp.ts';
 import { type Attachment, attachXdp } from './xdp_attach.ts';
 import type { XdpMode, XdpPortOptions, XdpReport } from './xdp_options.ts';
@@ -74,9 +76,12 @@ function openMode(
   const { name, ifindex, queues, rxRing, txRing, options } = setup;
   const { busyPoll, udpPort } = options;
   const sockets: XskQueue[] = [];
+  const csum = interfaceDriver(name) === 'veth' ? CHECKSUM_UNNECESSARY : CHECKSUM_NONE;
   try {
     for (const queue of queues) {
-      sockets.push(new XskQueue(memory, { name, ifindex, queue, rxRing, txRing, copy, busyPoll, first: sockets[0] }));
+      sockets.push(
+        new XskQueue(memory, { name, ifindex, queue, rxRing, txRing, copy, busyPoll, csum, first: sockets[0] }),
+      );
     }
     const fds = new Map(queues.map((queue, i) => [queue, sockets[i]!.fd]));
     const attachment = attachXdp({ name, ifindex, native, udpPort, sockets: fds });

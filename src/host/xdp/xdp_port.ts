@@ -11,9 +11,9 @@
  *      stock of slots that ran dry: while one of these is so, a timer looks again, at first after a millisecond.
  *   4. Closing, exit and SIGKILL alike: sockets and link go, and nothing stays attached to the interface.
  *
- * Unlike a packet port this one takes frames away from the kernel: all of them, or with `udpPort` what is for that port. Frames of
- * a veth's other end have no checksums until its offload is off (`ethtool -K PEER tx off`); tags that a card takes out are lost
- * (`ethtool -K IF rxvlan off`).
+ * Unlike a packet port this one takes frames away from the kernel: all of them, or with `udpPort` what is for that port. Whoever
+ * forwards from a veth turns off its other end's offload (`ethtool -K PEER tx off`), which leaves out checksums. Tags that a card
+ * takes out of frames are lost (`ethtool -K IF rxvlan off`).
  */
 import { Counters } from '../../base/counters.ts';
 import { SetupError } from '../../base/status.ts';

@@ -48,6 +48,8 @@ export interface XskQueueOptions {
   /** undefined: zero copy where the device can. */
   readonly copy: boolean | undefined;
   readonly busyPoll: BusyPoll | undefined;
+  /** What received frames are said to be: CHECKSUM_NONE or CHECKSUM_UNNECESSARY. */
+  readonly csum: number;
   /** The port's first queue, whose UMEM this one shares. */
   readonly first: XskQueue | undefined;
 }
@@ -88,7 +90,7 @@ export class XskQueue {
       this.busyPoll = busyPoll !== undefined && preferBusyPoll(this.fd, busyPoll.usecs, busyPoll.budget);
       bind(this.fd, options, what);
       this.tx = new XskTx(this.fd, memory, tx, completion);
-      this.rx = new XskRx(memory, rx, fill, options.rxRing);
+      this.rx = new XskRx(memory, rx, fill, options.rxRing, options.csum);
     } catch (error) {
       this.#close();
       throw error;

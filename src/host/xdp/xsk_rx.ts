@@ -15,7 +15,6 @@
  *   3. No more slots are out than the receive ring has room for: that ring is never full.
  */
 import type { FrameBatch } from '../../drivers/nic/port.ts';
-import { CHECKSUM_NONE } from '../../skb/checksum_state.ts';
 import type { HostArena } from '../arena.ts';
 import type { XskRing } from './xsk_ring.ts';
 
@@ -27,17 +26,19 @@ export class XskRx {
   readonly #fill: XskRing;
   readonly #slotShift: number;
   readonly #stock: number;
+  readonly #csum: number;
   /** 1: the slot is the kernel's. */
   readonly #out: Uint8Array;
   #received: number;
   #filled: number;
 
-  /** `stock`: slots that the kernel has at most, no more than either ring has entries. */
-  constructor(memory: HostArena, rx: XskRing, fill: XskRing, stock: number) {
+  /** `stock`: slots that the kernel has at most, no more than either ring has entries. `csum`: what every frame's checksum is. */
+  constructor(memory: HostArena, rx: XskRing, fill: XskRing, stock: number, csum: number) {
     this.#memory = memory;
     this.#rx = rx;
     this.#fill = fill;
     this.#stock = stock;
+    this.#csum = csum;
     this.#slotShift = Math.log2(memory.slotSize);
     this.#out = new Uint8Array(memory.slots);
     this.#received = Atomics.load(memory.i32, rx.consumer);
@@ -78,7 +79,7 @@ export class XskRx {
       len[i] = length;
       end[i] = (slot + 1) << shift;
       tstampUs[i] = 0;
-      csum[i] = CHECKSUM_NONE;
+      csum[i] = this.#csum;
       vlanTci[i] = -1;
       bytes += length;
     }
