@@ -1,6 +1,7 @@
 // `npm run bench` runs all questions; `npm run bench NAME...` some; `-- --json` prints one JSON array instead of a table.
 //
-// 1. tsc compiles bench/ and src/ into .cache/bench as it does for dist/: what is measured is what is published.
+// 1. tsc compiles bench/ and src/, tools/hoist.mjs puts the core into one scope, as for dist/: what is measured is what is published,
+//    and with the options that bin/netpoll.js sets.
 // 2. Each question runs in a process of its own, one after the other: no heap, code or collector is shared.
 // 3. Every figure names its limit; a broken one ends the run with 1.
 
@@ -11,7 +12,10 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
 const root = dirname(here);
+const emitted = join(root, '.cache/bench_modules');
 const out = join(root, '.cache/bench');
+
+const V8_OPTIONS = ['--max-inlined-bytecode-size-cumulative=4000'];
 
 const [mode, ...rest] = process.argv.slice(2);
 if (mode === '--child') await answer(rest[0] ?? '');
@@ -32,11 +36,15 @@ function runAll(args) {
 
   const answers = [];
   for (const name of wanted.length > 0 ? wanted : known) {
-    const child = spawnSync(process.execPath, ['--expose-gc', fileURLToPath(import.meta.url), '--child', name], {
-      cwd: root,
-      encoding: 'utf8',
-      stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
-    });
+    const child = spawnSync(
+      process.execPath,
+      ['--expose-gc', ...V8_OPTIONS, fileURLToPath(import.meta.url), '--child', name],
+      {
+        cwd: root,
+        encoding: 'utf8',
+        stdio: ['ignore', 'inherit', 'inherit', 'pipe'],
+      },
+    );
     const text = String(child.output?.[3] ?? '');
     if (child.status !== 0 || text === '') return fail(`bench: ${name} ended with ${child.status ?? child.signal}`);
     const answer = { name, ...JSON.parse(text) };
@@ -89,11 +97,11 @@ function short(value) {
 
 /** @returns {boolean} false where tsc found errors */
 function compile() {
-  if (!existsSync(out)) rmSync(join(root, '.cache/bench.tsbuildinfo'), { force: true });
+  if (!existsSync(emitted)) rmSync(join(root, '.cache/bench.tsbuildinfo'), { force: true });
   const tsc = join(root, 'node_modules/typescript/bin/tsc');
-  const { status } = spawnSync(process.execPath, [tsc, '-p', join(here, 'tsconfig.json'), '--pretty', 'false'], {
-    stdio: ['ignore', 2, 2],
-  });
+  const options = ['-p', join(here, 'tsconfig.json'), '--outDir', emitted, '--pretty', 'false'];
+  const { status } = spawnSync(process.execPath, [tsc, ...options], { stdio: ['ignore', 2, 2] });
+  spawnSync(process.execPath, [join(root, 'tools/hoist.mjs'), emitted, out], { stdio: ['ignore', 2, 2] });
   return status === 0;
 }
 

@@ -1,6 +1,6 @@
 // Builds what is stale, and nothing else.
 //
-//   src/**  --tsc-->   dist/        (declarations and source maps beside; incremental)
+//   src/**  --tsc-->   .cache/modules/  --hoist.mjs-->  dist/     (declarations and source maps beside; tsc is incremental)
 //   web/**  --vite-->  dist/web/    (when web/ has a vite config)
 //
 // 1. Each half has a list of inputs. Its print (path, size, mtime of each) is compared with the one in
@@ -15,7 +15,17 @@
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -24,6 +34,9 @@ const cache = join(root, '.cache');
 const memo = join(cache, 'build.json');
 const lock = join(cache, 'build.lock');
 const buildInfo = join(cache, 'build.tsbuildinfo');
+/** What tsc emits, a file a module. */
+const emitted = join(cache, 'modules');
+const hoistTool = fileURLToPath(new URL('./hoist.mjs', import.meta.url));
 const lockWaitMs = 180_000;
 const shared = ['package-lock.json', 'tsconfig.json'];
 
@@ -80,7 +93,7 @@ export function wrong() {
 
 /** @returns {string[]} what a build needs and the checkout lacks; empty when it can build */
 export function lacking() {
-  const need = ['typescript', ...(hasWeb() ? ['vite'] : [])];
+  const need = ['typescript', 'rolldown', ...(hasWeb() ? ['vite'] : [])];
   return need.filter((name) => !existsSync(inRoot(`node_modules/${name}/package.json`)));
 }
 
@@ -115,10 +128,24 @@ export function build({ log = () => {}, force = false, wrongToo = false } = {}) 
 
 /** @param {(line: string) => void} log */
 function buildSrc(log) {
-  // tsc believes its build info and emits nothing into an emptied dist/.
-  if (!existsSync(inRoot('dist/cli/main.js'))) rmSync(buildInfo, { force: true });
-  const ok = run(log, ['node_modules/typescript/bin/tsc', '-p', 'tsconfig.build.json', '--pretty', 'false']);
-  removeOrphans();
+  // tsc believes its build info and emits nothing into an emptied folder.
+  if (!existsSync(join(emitted, 'cli/main.js'))) rmSync(buildInfo, { force: true });
+  const tsc = [
+    'node_modules/typescript/bin/tsc',
+    '-p',
+    'tsconfig.build.json',
+    '--outDir',
+    emitted,
+    '--pretty',
+    'false',
+  ];
+  const right = run(log, tsc);
+  removeOrphans(emitted);
+  const ok = run(log, [hoistTool, emitted, inRoot('dist')]) && right;
+  for (const path of walk(emitted)) {
+    if (path.endsWith('.d.ts')) cpSync(path, join(inRoot('dist'), relative(emitted, path)));
+  }
+  removeOrphans(inRoot('dist'));
   if (!existsSync(inRoot('dist/cli/main.js'))) log('build: src: no dist/cli/main.js came out of it');
   return ok;
 }
@@ -137,14 +164,13 @@ function buildWeb(log) {
   ]);
 }
 
-/** Files in dist/ that no source stands for any more: a renamed module must not stay importable. */
-function removeOrphans() {
-  const dist = inRoot('dist');
+/** Files in dist/ that no source stands for any more: a renamed module must not stay importable. @param {string} dist */
+function removeOrphans(dist) {
   if (!existsSync(dist)) return;
   const stems = new Set(sources(inRoot('src')).map((path) => relative(inRoot('src'), path).replace(/\.ts$/, '')));
   for (const path of walk(dist)) {
     const inside = relative(dist, path);
-    if (inside.startsWith(`web${sep}`)) continue;
+    if (inside.startsWith(`web${sep}`) || HOISTED.test(inside)) continue;
     if (!stems.has(inside.replace(/(\.d\.ts|\.js)(\.map)?$/, ''))) rmSync(path, { force: true });
   }
 }
@@ -281,6 +307,9 @@ function holderIsDead() {
     return /** @type {NodeJS.ErrnoException} */ (error).code === 'ESRCH';
   }
 }
+
+/** What hoist.mjs writes besides the modules. */
+const HOISTED = /^(core|core_host|rolldown-runtime)\.js(\.map)?$/;
 
 /** @param {string} path */
 function inRoot(path) {

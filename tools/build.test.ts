@@ -25,7 +25,14 @@ vi.setConfig({ testTimeout: 90_000 }); // compilers and test runners are started
 /** A checkout of one small program, with the real tools and the installed compiler. */
 beforeEach(() => {
   tree = mkdtempSync(join(tmpdir(), 'build-'));
-  for (const path of ['tools/build.mjs', 'bin/netpoll.js', 'tsconfig.json', 'tsconfig.build.json', 'package.json']) {
+  for (const path of [
+    'tools/build.mjs',
+    'tools/hoist.mjs',
+    'bin/netpoll.js',
+    'tsconfig.json',
+    'tsconfig.build.json',
+    'package.json',
+  ]) {
     mkdirSync(dirname(join(tree, path)), { recursive: true });
     copyFileSync(join(root, path), join(tree, path));
   }
@@ -90,7 +97,7 @@ describe('bin/netpoll.js in a checkout', () => {
     const all = await Promise.all(['1', '2', '3', '4'].map(startBeside));
     expect(all.map(({ stdout }) => stdout).sort()).toEqual(['one 1\n', 'one 2\n', 'one 3\n', 'one 4\n']);
     expect(all.filter(({ stderr }) => stderr.includes(building))).toHaveLength(1);
-    expect(readdirSync(join(tree, '.cache')).sort()).toEqual(['build.json', 'build.tsbuildinfo']);
+    expect(readdirSync(join(tree, '.cache')).sort()).toEqual(['build.json', 'build.tsbuildinfo', 'modules']);
   });
 
   it('takes the lock of a builder that was killed', () => {
