@@ -50,12 +50,12 @@ import { TapTransmit, TX_BURST } from './tap_transmit.ts';
 const PIECES = NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_HIGHDMA | NETIF_F_HW_VLAN_CTAG_TX;
 const CHECKSUMS = NETIF_F_HW_CSUM | NETIF_F_RXCSUM;
 const SUPER_FRAMES = NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_TSO_ECN | NETIF_F_GSO_UDP_L4 | NETIF_F_GSO_ROBUST;
-const SUPER_BUFFERS = 128;
+const SUPER_BUFFERS = 192;
 
 export interface TapPortOptions extends TapOptions {
   /** Our own address; the interface has another one. Absent: made from the name. */
   readonly mac?: Uint8Array;
-  /** Frames longer than a slot that may be out at once, of all queues; 128 if absent (72 KiB each, once it was used). */
+  /** Frames longer than a slot that may be out at once, of all queues; 192 if absent (72 KiB each, once it was used). */
   readonly superFrames?: number;
 }
 
