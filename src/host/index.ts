@@ -21,6 +21,7 @@ export { PacketPort, type PacketPortOptions } from './packet/packet_port.ts';
 export { PcapPort } from './pcap/pcap_port.ts';
 export { hmacSha256, randomFill } from './sysrq_mac.ts';
 export { TapPort, type TapPortOptions } from './tap/tap_port.ts';
+export { type InheritedSocket, inheritedSockets } from './udp/inherited_sockets.ts';
 export { UdpPort, type UdpPortOptions } from './udp/udp_port.ts';
 export { printXdpReport, type XdpMode, type XdpPortOptions, type XdpReport } from './xdp/xdp_options.ts';
 export { XdpPort } from './xdp/xdp_port.ts';

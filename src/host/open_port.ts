@@ -5,6 +5,8 @@
  *     xdp:eth0   xdp:eth0/1                           the same past the kernel, all queues or one (CAP_NET_ADMIN, CAP_BPF)
  *     udp:0.0.0.0:6666   udp:[::]:6666   udp:6666     an ordinary socket; port 0: the kernel chooses
  *     udp:[fe80::1%eth0]:6666                         a link-local address needs its interface
+ *     udp:6666,queues=2                               two sockets that share the address, a queue each
+ *     udp:fd=3                                        a socket that this process was started with (systemd)
  *     tap:NAME   tap:NAME,queues=2,mtu=9000           the far end of a TAP device (CAP_NET_ADMIN); made if it is not there
  *     pcap:FILE                                       a capture file
  */
@@ -21,7 +23,7 @@ import { libc } from './sys/libc.ts';
 import { TapPort, type TapPortOptions } from './tap/tap_port.ts';
 import { parseTapSpec } from './tap/tap_spec.ts';
 import { UdpPort, type UdpPortOptions } from './udp/udp_port.ts';
-import type { BoundAddress } from './udp/udp_socket.ts';
+import { type BoundAddress, inheritedAddress } from './udp/udp_socket.ts';
 import type { XdpPortOptions } from './xdp/xdp_options.ts';
 import { XdpPort } from './xdp/xdp_port.ts';
 
@@ -61,8 +63,10 @@ export function openPort(spec: string, executive: HostExecutive, options: OpenPo
       const queue = match[2] === undefined ? undefined : Number(match[2]);
       return new XdpPort(match[1]!, queue, executive, options, interfaceNames);
     }
-    case 'udp':
-      return new UdpPort(parseUdp(spec, rest), executive, options);
+    case 'udp': {
+      const { address, ...given } = parseUdp(spec, rest);
+      return new UdpPort(address, executive, { ...options, ...given });
+    }
     case 'tap': {
       const { name, options: given } = parseTapSpec(spec, rest);
       return new TapPort(name, executive, { ...options, ...given });
@@ -88,10 +92,12 @@ export function portAddresses(_spec: string, port: Port): IpAddress[] {
   return ip.family === 6 ? all : all.filter((each) => each.family === 4);
 }
 
-function parseUdp(spec: string, rest: string): BoundAddress {
-  const match = /^(?:(?:\[([^\]%]+)(?:%([^\]]+))?\]|([^:]+)):)?(\d{1,5})$/.exec(rest);
+function parseUdp(spec: string, rest: string): { address: BoundAddress; udpQueues?: number; udpFd?: number } {
+  const passed = /^fd=(\d{1,7})$/.exec(rest);
+  if (passed !== null) return { address: inheritedAddress(Number(passed[1])), udpFd: Number(passed[1]) };
+  const match = /^(?:(?:\[([^\]%]+)(?:%([^\]]+))?\]|([^:,]+)):)?(\d{1,5})(?:,queues=(\d{1,3}))?$/.exec(rest);
   if (match === null) throw refusal(spec, 'not an address and a port (an IPv6 address goes in brackets)');
-  const [, six, zone, four, portText] = match;
+  const [, six, zone, four, portText, queues] = match;
   const port = Number(portText);
   if (port > 0xffff) throw refusal(spec, `${port} is not a port`);
   const text = six ?? four ?? '0.0.0.0';
@@ -99,7 +105,8 @@ function parseUdp(spec: string, rest: string): BoundAddress {
   if (ip === null || ip.family !== (six === undefined ? 4 : 6)) throw refusal(spec, `"${text}" is not an IP address`);
   const scope = zone === undefined ? 0 : libc().ifNametoindex(zone);
   if (zone !== undefined && scope === 0) throw refusal(spec, `there is no interface "${zone}"`);
-  return { ip, port, scope };
+  const address = { ip, port, scope };
+  return queues === undefined ? { address } : { address, udpQueues: Number(queues) };
 }
 
 function refusal(spec: string, why: string): SetupError {

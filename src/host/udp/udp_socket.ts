@@ -1,12 +1,17 @@
 /**
- * The socket of a udp port: opened, given its options, bound, and asked what it is bound to.
+ * The sockets of a udp port: opened or taken over, given their options, bound, and asked what they are bound to.
+ *
+ *     openUdpSocket    one of our own; several with one address share what arrives there by flow      (SO_REUSEPORT)
+ *     adoptUdpSocket   one that was bound by who started this process (systemd: inherited_sockets.ts); it stays that one's
  */
+import { SetupError } from '../../base/status.ts';
 import { type IpAddress, printIp } from '../../wire/address.ts';
 import { EACCES, EADDRINUSE, EADDRNOTAVAIL, systemError } from '../sys/errno.ts';
 import { libc } from '../sys/libc.ts';
 import {
   AF_INET,
   AF_INET6,
+  getOption,
   IP_PKTINFO,
   IPV6_RECVPKTINFO,
   IPV6_V6ONLY,
@@ -25,6 +30,7 @@ import {
   setInt,
 } from '../sys/socket.ts';
 import {
+  SIN_ADDR,
   SIN6_ADDR,
   SOCKADDR_IN_SIZE,
   SOCKADDR_IN6_SIZE,
@@ -32,8 +38,16 @@ import {
   writeSockaddrIn,
   writeSockaddrIn6,
 } from './socket_address.ts';
+import { SO_RXQ_OVFL, SOL_UDP, UDP_GRO, UDP_SEGMENT } from './udp_control.ts';
+import { IP_RECVERR, IPV6_RECVERR } from './udp_errors.ts';
 
 const BUFFER = 4 << 20;
+const SO_TYPE = 3;
+const SO_REUSEPORT = 15;
+const SO_DOMAIN = 39;
+const IP_MTU_DISCOVER = 10;
+const IPV6_MTU_DISCOVER = 23;
+const PMTUDISC_DO = 2;
 
 export interface BoundAddress {
   readonly ip: IpAddress;
@@ -44,37 +58,125 @@ export interface BoundAddress {
 }
 
 export interface UdpSocketOptions {
+  /** Receive buffer of each socket in bytes; 4 MiB if absent. Past the system's limit (`net.core.rmem_max`) with CAP_NET_ADMIN. */
   readonly receiveBuffer?: number;
+  /** False: an IPv6 socket takes no IPv4; true if absent. */
   readonly dualStack?: boolean;
+  /** Others, of the same user, may bind the same address and take a share; false if absent, and a port has one queue. */
+  readonly reusePort?: boolean;
+  /** The kernel may hand over datagrams of one sender together; true if absent. */
+  readonly gro?: boolean;
+  /** The kernel may be handed neighbours of one length together, to be cut; true if absent. */
+  readonly segment?: boolean;
+  /** The kernel says when each datagram arrived; true if absent. False: nobody does. */
+  readonly timestamps?: boolean;
+  /** What is longer than the path takes is refused and counted (`tx_too_long`), not fragmented; false if absent. */
+  readonly dontFragment?: boolean;
+}
+
+/** A socket that is ready. */
+export interface UdpSocket {
+  readonly fd: number;
+  readonly address: BoundAddress;
+  /** Closed with the port. */
+  readonly owned: boolean;
+  /** It takes IPv4 destinations. */
+  readonly four: boolean;
+  readonly gro: boolean;
+  readonly segment: boolean;
+  /** Receive buffer that was asked for and that was got, in bytes. */
+  readonly wantedBuffer: number;
+  readonly receiveBuffer: number;
 }
 
 /** Opens and binds. Throws SetupError; then nothing stays open. Gives the address with the port that the kernel chose. */
-export function openUdpSocket(wanted: BoundAddress, options: UdpSocketOptions): { fd: number; address: BoundAddress } {
+export function openUdpSocket(wanted: BoundAddress, options: UdpSocketOptions): UdpSocket {
   const six = wanted.ip.family === 6;
   const what = `listen on UDP ${printIp(wanted.ip)} port ${wanted.port}`;
   const fd = openSocket(six ? AF_INET6 : AF_INET, SOCK_DGRAM, 0, what, six ? 'is IPv6 off on this machine?' : '');
   try {
-    setBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, options.receiveBuffer ?? BUFFER);
-    setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, BUFFER);
-    setInt(fd, SOL_SOCKET, SO_TIMESTAMP, 1);
-    setInt(fd, SOL_SOCKET, SO_BROADCAST, 1);
-    if (six) {
-      setInt(fd, SOL_IPV6, IPV6_V6ONLY, (options.dualStack ?? true) ? 0 : 1);
-      setInt(fd, SOL_IPV6, IPV6_RECVPKTINFO, 1);
-    } else {
-      setInt(fd, SOL_IP, IP_PKTINFO, 1);
+    if (six) setInt(fd, SOL_IPV6, IPV6_V6ONLY, (options.dualStack ?? true) ? 0 : 1);
+    if ((options.reusePort ?? false) && !setInt(fd, SOL_SOCKET, SO_REUSEPORT, 1)) {
+      throw systemError('setsockopt', `share UDP port ${wanted.port} between queues`);
     }
     const name = sockaddr(wanted);
     if (libc().bind(fd, name, name.length) < 0) throw systemError('bind', what, bindHint(libc().errno(), wanted.port));
-    const length = Buffer.alloc(4);
-    length.writeInt32LE(name.length);
-    if (libc().getsockname(fd, name, length) < 0) throw systemError('getsockname', what);
-    const view = new DataView(name.buffer, name.byteOffset, name.length);
-    return { fd, address: { ...wanted, port: sockaddrPort(view, 0) } };
+    return prepare(fd, { ...wanted, port: addressOf(fd).port }, true, options);
   } catch (error) {
     libc().close(fd);
     throw error;
   }
+}
+
+/** Takes over a bound datagram socket. It is not closed with the port. Throws SetupError `ERR_NETPOLL_FD` if it is something else. */
+export function adoptUdpSocket(fd: number, options: UdpSocketOptions): UdpSocket {
+  return prepare(fd, inheritedAddress(fd), false, options);
+}
+
+/** What an inherited descriptor is bound to. Throws SetupError `ERR_NETPOLL_FD` if it is no datagram socket of an IP family. */
+export function inheritedAddress(fd: number): BoundAddress {
+  const family = intOption(fd, SOL_SOCKET, SO_DOMAIN);
+  if ((family !== AF_INET && family !== AF_INET6) || intOption(fd, SOL_SOCKET, SO_TYPE) !== SOCK_DGRAM) {
+    throw new SetupError(
+      'ERR_NETPOLL_FD',
+      `descriptor ${fd} is no UDP socket: systemd passes one for ListenDatagram=ADDRESS:PORT in the .socket unit`,
+    );
+  }
+  return addressOf(fd);
+}
+
+function prepare(fd: number, address: BoundAddress, owned: boolean, options: UdpSocketOptions): UdpSocket {
+  const { ip } = address;
+  const six = ip.family === 6;
+  const wantedBuffer = options.receiveBuffer ?? BUFFER;
+  setBuffer(fd, SO_RCVBUFFORCE, SO_RCVBUF, wantedBuffer);
+  setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, BUFFER);
+  setInt(fd, SOL_SOCKET, SO_TIMESTAMP, (options.timestamps ?? true) ? 1 : 0);
+  setInt(fd, SOL_SOCKET, SO_BROADCAST, 1);
+  setInt(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+  // A socket with an address of its own is sent to by no other.
+  const any = isAny(ip) ? 1 : 0;
+  const path = PMTUDISC_DO;
+  if (six) {
+    setInt(fd, SOL_IPV6, IPV6_RECVPKTINFO, any);
+    setInt(fd, SOL_IPV6, IPV6_RECVERR, 1);
+    if (options.dontFragment ?? false) setInt(fd, SOL_IPV6, IPV6_MTU_DISCOVER, path);
+  } else {
+    setInt(fd, SOL_IP, IP_PKTINFO, any);
+  }
+  const four = !six || intOption(fd, SOL_IPV6, IPV6_V6ONLY) === 0;
+  if (four) {
+    setInt(fd, SOL_IP, IP_RECVERR, 1);
+    if (options.dontFragment ?? false) setInt(fd, SOL_IP, IP_MTU_DISCOVER, path);
+  }
+  const gro = (options.gro ?? true) && setInt(fd, SOL_UDP, UDP_GRO, 1);
+  const segment = (options.segment ?? true) && setInt(fd, SOL_UDP, UDP_SEGMENT, 0);
+  // The kernel doubles what it is told, for its own book-keeping.
+  const receiveBuffer = intOption(fd, SOL_SOCKET, SO_RCVBUF) / 2;
+  return { fd, address, owned, four, gro, segment, wantedBuffer, receiveBuffer };
+}
+
+function addressOf(fd: number): BoundAddress {
+  const name = Buffer.alloc(SOCKADDR_IN6_SIZE);
+  const length = Buffer.alloc(4);
+  length.writeInt32LE(name.length);
+  if (libc().getsockname(fd, name, length) < 0) throw systemError('getsockname', `use descriptor ${fd}`);
+  const view = new DataView(name.buffer, name.byteOffset, name.length);
+  const port = sockaddrPort(view, 0);
+  if (view.getUint16(0, true) === AF_INET) {
+    return { ip: { family: 4, v4: view.getUint32(SIN_ADDR) }, port, scope: 0 };
+  }
+  const v6 = new Uint8Array(name.subarray(SIN6_ADDR, SIN6_ADDR + 16));
+  return { ip: { family: 6, v6 }, port, scope: view.getUint32(24, true) };
+}
+
+function intOption(fd: number, level: number, option: number): number {
+  const value = Buffer.alloc(4);
+  return getOption(fd, level, option, value) === 4 ? value.readInt32LE(0) : -1;
+}
+
+function isAny(ip: IpAddress): boolean {
+  return ip.family === 4 ? ip.v4 === 0 : ip.v6.every((byte) => byte === 0);
 }
 
 function sockaddr({ ip, port, scope }: BoundAddress): Buffer {
