@@ -43,7 +43,7 @@ export interface L2Forward {
   close(): void;
 }
 
-/** Joins two devices of one machine. -EINVAL: it is one device, or they are of two machines. -EBUSY: somebody else has its frames. */
+/** Set-up: joins two devices of one machine. -EINVAL: it is one device, or they are of two machines. -EBUSY: somebody else has its frames. */
 export function createL2Forward(a: NetDevice, b: NetDevice): L2Forward | number {
   if (a === b || a.net !== b.net) return -Errno.EINVAL;
   const ways = [way(a, b), way(b, a)] as const;
@@ -66,6 +66,7 @@ function way(from: NetDevice, to: NetDevice): ForwardWay {
   return { from, to, counters: new Counters(FORWARD_COUNTERS) };
 }
 
+/** Set-up. */
 function join(each: ForwardWay): number {
   const error = netdevRxHandlerRegister(each.from, (skb) => forward(each, skb));
   if (error < 0) return error;

@@ -11,8 +11,8 @@
 import { Counters } from '../../base/counters.ts';
 import { Prng } from '../../base/prng.ts';
 import type { Arena } from '../../skb/arena.ts';
-import { FrameBatch, type Port } from '../nic/port.ts';
-import { PortWrapper } from './wrapper.ts';
+import { FrameBatch, type Port, type PortCaps } from '../nic/port.ts';
+import { capsInOnePiece, PortWrapper } from './wrapper.ts';
 
 export interface FaultOptions {
   readonly seed: number;
@@ -51,6 +51,10 @@ interface Held {
   end: number;
   tstampUs: number;
   csum: number;
+  csumStart: number;
+  csumOffset: number;
+  gsoSize: number;
+  gsoType: number;
   vlanTci: number;
   /** Later frames that may still pass it. */
   left: number;
@@ -59,6 +63,7 @@ interface Held {
 export class FaultPort extends PortWrapper {
   readonly options: Required<FaultOptions>;
   readonly faults: Counters<Fault> = new Counters(FAULT_COUNTERS);
+  readonly #caps: PortCaps;
   readonly #prng: Prng;
   readonly #lines: string[] = [];
   readonly #in = new FrameBatch(BURST);
@@ -75,9 +80,14 @@ export class FaultPort extends PortWrapper {
 
   constructor(inner: Port, options: FaultOptions) {
     super(inner);
+    this.#caps = capsInOnePiece(inner.caps);
     const none = { loss: 0, corruption: 0, duplication: 0, delay: 0, depth: 8, lenMax: Number.POSITIVE_INFINITY };
     this.options = { ...none, ...options };
     this.#prng = new Prng(options.seed);
+  }
+
+  override get caps(): PortCaps {
+    return this.#caps;
   }
 
   /** What was drawn, the oldest first, after the options and the seed. */
@@ -308,6 +318,10 @@ function heldOf(batch: FrameBatch, i: number): Held {
     end: batch.end[i]!,
     tstampUs: batch.tstampUs[i]!,
     csum: batch.csum[i]!,
+    csumStart: batch.csumStart[i]!,
+    csumOffset: batch.csumOffset[i]!,
+    gsoSize: batch.gsoSize[i]!,
+    gsoType: batch.gsoType[i]!,
     vlanTci: batch.vlanTci[i]!,
     left: 0,
   };
@@ -320,5 +334,9 @@ function fill(batch: FrameBatch, i: number, frame: Held, tag: number): void {
   batch.end[i] = frame.end;
   batch.cookie[i] = tag;
   batch.csum[i] = frame.csum;
+  batch.csumStart[i] = frame.csumStart;
+  batch.csumOffset[i] = frame.csumOffset;
+  batch.gsoSize[i] = frame.gsoSize;
+  batch.gsoType[i] = frame.gsoType;
   batch.vlanTci[i] = frame.vlanTci;
 }

@@ -7,8 +7,8 @@
  */
 import { PCAP_HEADER_LEN, PCAP_RECORD_LEN } from '../../wire/pcap_format.ts';
 import { writePcapHeader, writePcapRecord } from '../../wire/pcap_writer.ts';
-import type { FrameBatch, Port } from '../nic/port.ts';
-import { PortWrapper } from './wrapper.ts';
+import type { FrameBatch, Port, PortCaps } from '../nic/port.ts';
+import { capsInOnePiece, PortWrapper } from './wrapper.ts';
 
 /** Gets the next bytes of the file; they are good during the call only. */
 export type PcapSink = (bytes: Uint8Array) => void;
@@ -30,13 +30,20 @@ export class PcapTap extends PortWrapper {
   readonly #snapLen: number;
   #record = new Uint8Array(4096);
 
+  readonly #caps: PortCaps;
+
   constructor(inner: Port, options: PcapTapOptions) {
     super(inner);
+    this.#caps = capsInOnePiece(inner.caps);
     this.#options = options;
     this.#snapLen = Math.min(options.snapLen ?? SNAPLEN_MAX, SNAPLEN_MAX);
     const header = new Uint8Array(PCAP_HEADER_LEN);
     writePcapHeader(new DataView(header.buffer), 0, { snapLen: this.#snapLen });
     options.sink(header);
+  }
+
+  override get caps(): PortCaps {
+    return this.#caps;
   }
 
   override rxBurst(queue: number, out: FrameBatch, limit: number): number {

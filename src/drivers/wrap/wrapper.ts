@@ -5,8 +5,14 @@
  *     nic driver --> tracer --> faults --> sim:0          wrappers compose from the outside in
  */
 import type { Counters } from '../../base/counters.ts';
+import { NETIF_F_FRAGLIST, NETIF_F_SG } from '../../device/features.ts';
 import type { Arena } from '../../skb/arena.ts';
 import type { FrameBatch, Port, PortCaps, PortRxMode, PortTuning } from '../nic/port.ts';
+
+/** The port's abilities, less those for frames in pieces: for who looks at the bytes of what is sent. */
+export function capsInOnePiece(caps: PortCaps): PortCaps {
+  return { ...caps, features: caps.features & ~(NETIF_F_SG | NETIF_F_FRAGLIST) };
+}
 
 export class PortWrapper implements Port {
   /** The port inside. */
