@@ -2,7 +2,7 @@
 /**
  * Child of bench/xdp_tx.ts: sends 60-byte frames through an xdp port, as fast as it can, with a number in each.
  *
- *     argv: INTERFACE SECONDS BATCH      stdout: {"sent", "seconds", "heapBytes"}
+ *     argv: xdp:INTERFACE SECONDS BATCH      stdout: {"sent", "seconds", "heapBytes"}
  *
  * Frames lie ready in slots of the arena; `sent` counts tags that came back, as the peer counts completions.
  */
@@ -19,9 +19,9 @@ const LEN = 60;
 const FRAMES = 2048;
 const NUMBER_AT = 42;
 
-const [name = '', seconds = '', size = ''] = process.argv.slice(2);
+const [spec = '', seconds = '', size = ''] = process.argv.slice(2);
 const memory = createHostArena({ slots: 8192 });
-const port = openPort(`xdp:${name}`, new HostExecutive(), { rxRing: 64, txRing: 2048 });
+const port = openPort(spec, new HostExecutive(), { rxRing: 64, txRing: 2048 });
 port.open(memory, () => {});
 const batch = new FrameBatch(Number(size));
 const done = new FrameBatch(256);

@@ -6,6 +6,7 @@
  *
  *   1. An interface has one XDP program. If it is one of ours, from another port in this process or another one (a thread
  *      or a process for each queue), we join: our sockets go into its map, and its link lives for as long as either of us.
+ *      Joining takes CAP_SYS_ADMIN.
  *   2. Any other program stays where it is: ERR_NETPOLL_EBUSY.
  *   3. Native (in the driver) is tried first; then generic, which any interface has.
  *
@@ -79,7 +80,8 @@ function join({ name, ifindex, udpPort, sockets }: AttachOptions, what: string):
   try {
     if (map < 0) {
       const whose = found === null ? 'another XDP program' : `the XDP program "${found.name}"`;
-      const hint = `see "ip link show ${name}", "bpftool net"; packet:${name} goes beside it`;
+      const own = found === null ? ' (if it is ours, joining it takes CAP_SYS_ADMIN)' : '';
+      const hint = `see "ip link show ${name}", "bpftool net"${own}; packet:${name} goes beside it`;
       throw new SetupError('ERR_NETPOLL_EBUSY', `${what}: ${whose} is attached already; ${hint}`);
     }
     for (const [queue, fd] of sockets) setXskMap(map, queue, fd, what);

@@ -193,6 +193,16 @@ describe.skipIf(noVeth !== null)(`xdp port${noVeth === null ? '' : ` (skip: ${no
     expect(attached(veth.a)).toBeUndefined();
   });
 
+  it('drives the device itself where busy poll is asked for', async () => {
+    const port = open(`xdp:${veth.a}`, { busyPoll: { usecs: 20, budget: 64 } });
+    expect(port.report!.busyPoll).toBe(true);
+    expect(printXdpReport(port.report!)).toMatch(/^native-copy, busy poll, queue 0,/);
+    const peer = open<Port>(`packet:${veth.b}`);
+    const frames = Array.from({ length: 50 }, (_, i) => frameBytes(i, 60 + i * 20));
+    expect(send(peer, frames)).toBe(50);
+    expect(await receive(port, 50)).toEqual(frames);
+  });
+
   it('with a UDP port takes what is for it, and leaves the rest to the kernel', async () => {
     const port = open(`xdp:${veth.a}`, { udpPort: 6666 });
     const kernel = open<Port>(`packet:${veth.a}`);
