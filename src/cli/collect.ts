@@ -8,9 +8,10 @@ import type { NetDevice } from '../device/net_device.ts';
 import { nicPort } from '../drivers/nic/nic.ts';
 import { createHostMachine, type HostMachine } from '../host/host_machine.ts';
 import { PcapPort } from '../host/pcap/pcap_port.ts';
+import { UdpPort } from '../host/udp/udp_port.ts';
 import { Inet } from '../inet/inet.ts';
 import { createCollectorConsole } from './collector_console.ts';
-import { DEFAULT_LISTEN, type ListenSpec, parseListenSpec } from './listen_spec.ts';
+import { DEFAULT_LISTEN, type ListenSpec, listenSpecs } from './listen_spec.ts';
 import { watchLoss } from './loss_watch.ts';
 import { die, endWithReader, note, onStop } from './terminal.ts';
 
@@ -60,7 +61,7 @@ function append(value: string, before: string[]): string[] {
 }
 
 async function collect(options: CollectOptions, httpAsked: boolean): Promise<void> {
-  const specs = (options.listen.length === 0 ? [DEFAULT_LISTEN] : options.listen).map(parseListenSpec);
+  const specs = listenSpecs(options.listen);
   const captures = specs.filter((spec) => spec.scheme === 'pcap').length;
   const onlyCaptures = captures === specs.length;
   if (captures > 0 && !onlyCaptures) {
@@ -78,7 +79,9 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
     http,
     wallUs: onlyCaptures ? null : wallUs,
   });
-  const inet = new Inet(host.stack, { promiscuous: captures > 0 });
+  // A tap has no address: whatever is sent there is for us.
+  const promiscuous = captures > 0 || specs.some((spec) => spec.scheme === 'tap');
+  const inet = new Inet(host.stack, { promiscuous });
   const losses = watchLoss();
   const stop = (): void => {
     const lost = losses.stop();
@@ -99,6 +102,7 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
     ports.add(port);
     note(`listening   ${nicPort(dev).name}${takesUdpPort(spec) ? `, UDP port ${port}` : ''}`);
     const source = nicPort(dev);
+    if (source instanceof UdpPort) for (const notice of source.notices) note(`notice      ${notice}`);
     if (source instanceof PcapPort) {
       source.onEnd(() => {
         if (--reading === 0 && onlyCaptures && http === null) stop();
