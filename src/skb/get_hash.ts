@@ -4,16 +4,18 @@
  *
  * `hash` 0 means that nobody has looked yet. A frame keeps its hash when it is copied.
  */
+import { FLOW_STOP_AT_LABEL } from '../wire/flow_dissect.ts';
 import type { SkBuff } from './sk_buff.ts';
 
 /** The frame's hash, computed on first use; unsigned, not 0. Reads headers in the head buffer only. (`skb_get_hash`) */
 export function skbGetHash(skb: SkBuff): number {
   if (skb.hash !== 0) return skb.hash;
   const { flow } = skb.pool;
+  const { view } = skb.arena;
   const network = Math.max(skb.networkHeader, skb.data);
-  flow.dissect(skb.arena.view, network, skb.tail, skb.protocol, skb.vlanTci);
-  skb.hash = flow.hash();
-  skb.l4Hash = flow.hasPorts;
+  flow.dissect(view, network, skb.tail, skb.protocol, skb.vlanTci, FLOW_STOP_AT_LABEL);
+  skb.hash = flow.hash(view);
+  skb.l4Hash = flow.portsOffset >= 0;
   return skb.hash;
 }
 

@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { parseIpv6 } from './address.ts';
 import { ETH_P_8021Q, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6 } from './eth.ts';
 import { Flow } from './flow.ts';
+import { FLOW_STOP_AT_LABEL } from './flow_dissect.ts';
 import { IPPROTO_TCP, IPPROTO_UDP, writeIpv4 } from './ipv4.ts';
 import { writeIpv6 } from './ipv6.ts';
 
@@ -20,8 +21,8 @@ function ipv4(source: number, dest: number, protocol: number, sport: number, dpo
 }
 
 function hash(view: DataView, type = ETH_P_IP, vlanTci = -1, end = view.byteLength): number {
-  flow.dissect(view, 0, end, type, vlanTci);
-  return flow.hash();
+  flow.dissect(view, 0, end, type, vlanTci, FLOW_STOP_AT_LABEL);
+  return flow.hash(view);
 }
 
 describe('flow', () => {
@@ -32,21 +33,19 @@ describe('flow', () => {
     view.setUint16(2, ETH_P_IP);
     for (let i = 0; i < 40; i++) view.setUint8(4 + i, inner.getUint8(i));
     expect(flow.dissect(view, 0, 44, ETH_P_8021Q)).toBe(true);
-    const { protocol, addressLen, networkOffset, transportOffset, ipProtocol, sourcePort, destPort, vlanId } = flow;
-    expect({ protocol, addressLen, networkOffset, transportOffset }).toEqual({
+    const { protocol, networkOffset, addressesOffset, addressesLen, ipProtocol, portsOffset, vlanId } = flow;
+    expect({ protocol, networkOffset, addressesOffset, addressesLen, ipProtocol, portsOffset, vlanId }).toEqual({
       protocol: ETH_P_IP,
-      addressLen: 4,
       networkOffset: 4,
-      transportOffset: 24,
-    });
-    expect({ ipProtocol, sourcePort, destPort, vlanId }).toEqual({
-      ipProtocol: 6,
-      sourcePort: 1000,
-      destPort: 80,
+      addressesOffset: 16,
+      addressesLen: 8,
+      ipProtocol: IPPROTO_TCP,
+      portsOffset: 24,
       vlanId: 5,
     });
-    expect(flow.hash()).toBe(hash(inner, ETH_P_IP, 0x2005));
-    expect(flow.hash()).not.toBe(hash(inner));
+    const tagged = flow.hash(view);
+    expect(hash(inner, ETH_P_IP, 0x2005)).toBe(tagged);
+    expect(hash(inner)).not.toBe(tagged);
   });
 
   test('hashes both directions alike, and other flows differently', () => {
@@ -61,7 +60,7 @@ describe('flow', () => {
     const first = hash(ipv4(A, B, IPPROTO_UDP, 1000, 53, 0x2000));
     expect(flow.isFragment).toBe(true);
     expect(hash(ipv4(A, B, IPPROTO_UDP, 7, 8, 185))).toBe(first);
-    expect(flow.hasPorts).toBe(false);
+    expect(flow.portsOffset).toBe(-1);
   });
 
   test('walks the extension headers of IPv6 and stops at a flow label', () => {
@@ -70,11 +69,13 @@ describe('flow', () => {
     view.setUint8(40, IPPROTO_UDP);
     view.setUint16(48, 9);
     view.setUint16(50, 10);
-    flow.dissect(view, 0, 56, ETH_P_IPV6);
-    expect([flow.ipProtocol, flow.sourcePort, flow.destPort, flow.transportOffset]).toEqual([17, 9, 10, 48]);
+    flow.dissect(view, 0, 56, ETH_P_IPV6, -1, FLOW_STOP_AT_LABEL);
+    expect([flow.ipProtocol, flow.portsOffset]).toEqual([IPPROTO_UDP, 48]);
     view.setUint32(0, 0x60012345);
+    flow.dissect(view, 0, 56, ETH_P_IPV6, -1, FLOW_STOP_AT_LABEL);
+    expect([flow.flowLabel, flow.portsOffset]).toEqual([0x12345, -1]);
     flow.dissect(view, 0, 56, ETH_P_IPV6);
-    expect([flow.flowLabel, flow.hasPorts]).toEqual([0x12345, false]);
+    expect([flow.flowLabel, flow.portsOffset]).toEqual([0x12345, 48]);
   });
 
   test('looks into IP inside IP', () => {
@@ -96,7 +97,8 @@ describe('flow', () => {
 
   test('gives every frame that is not IP of one protocol the same hash', () => {
     const bytes = new DataView(new ArrayBuffer(28));
-    expect(flow.dissect(bytes, 0, 28, ETH_P_ARP)).toBe(false);
+    flow.dissect(bytes, 0, 28, ETH_P_ARP);
+    expect([flow.networkOffset, flow.addressesLen]).toEqual([-1, 0]);
     expect(hash(bytes, ETH_P_ARP)).toBe(hash(ipv4(A, B, 6, 1, 2), ETH_P_ARP));
   });
 
@@ -104,7 +106,7 @@ describe('flow', () => {
     const view = ipv4(A, B, IPPROTO_UDP, 1000, 53);
     const other = new Flow(1, 2, 3, 4);
     other.dissect(view, 0, 40, ETH_P_IP);
-    expect(other.hash()).not.toBe(hash(view));
+    expect(other.hash(view)).not.toBe(hash(view));
   });
 
   test('never fails and never gives 0, whatever the bytes and however few', () => {

@@ -4,6 +4,7 @@ export * from './arp.ts';
 export * from './checksum.ts';
 export * from './eth.ts';
 export * from './flow.ts';
+export * from './flow_dissect.ts';
 export * from './icmp.ts';
 export * from './icmpv6.ts';
 export * from './ipv4.ts';

@@ -11,7 +11,7 @@ import { Counters } from '../../base/counters.ts';
 import type { Arena } from '../../skb/arena.ts';
 import { fold, sum32 } from '../../wire/checksum.ts';
 import { ETH_HLEN, ETH_P_8021Q, ethType } from '../../wire/eth.ts';
-import { Flow } from '../../wire/flow.ts';
+import { FLOW_STOP_AT_LABEL, FlowKeys } from '../../wire/flow_dissect.ts';
 import { RSS_TABLE_SIZE, rssIndirDefault, rssQueue, Toeplitz } from '../../wire/toeplitz.ts';
 import { VLAN_HLEN } from '../../wire/vlan.ts';
 import { Moderation } from '../moderation.ts';
@@ -97,7 +97,7 @@ export class RingHardware {
   readonly #asserted: Uint8Array;
   readonly #sending: Uint8Array;
   readonly #toeplitz = new Toeplitz();
-  readonly #flow = new Flow();
+  readonly #flow = new FlowKeys();
   readonly #rxModeration: Moderation[];
   readonly #txModeration: Moderation[];
   /** The frame that is being sent, one for each queue. */
@@ -236,8 +236,9 @@ export class RingHardware {
     if (this.queues === 1) return 0;
     const view = new DataView(bytes.buffer, bytes.byteOffset, len);
     const flow = this.#flow;
-    if (!flow.dissect(view, 14, len, ethType(view, 0)) || flow.addressLen === 0) return 0;
-    return this.#toeplitz.packet(view, flow.networkOffset, flow.addressLen, flow.hasPorts ? flow.transportOffset : -1);
+    flow.dissect(view, ETH_HLEN, len, ethType(view, 0), -1, FLOW_STOP_AT_LABEL);
+    if (flow.networkOffset < 0) return 0;
+    return this.#toeplitz.packet(view, flow.networkOffset, flow.addressesLen >>> 1, flow.portsOffset);
   }
 
   /** Starts on the next frame of a queue, if there is a whole one and the queue is idle. */

@@ -21,9 +21,9 @@ import type { Inet } from '../../inet/inet.ts';
 import type { Work } from '../../machine/timer.ts';
 import type { Netpoll } from '../../netpoll/netpoll.ts';
 import type { SkBuff } from '../../skb/sk_buff.ts';
+import { FlowKeys } from '../../wire/flow_dissect.ts';
 import type { AdBondInfo, AdPort } from './ad_port.ts';
 import type { AlbBondInfo, TlbSlaveInfo } from './alb_info.ts';
-import { FlowKeys } from './flow_dissect.ts';
 
 export const BOND_MODE_ROUNDROBIN = 0;
 export const BOND_MODE_ACTIVEBACKUP = 1;

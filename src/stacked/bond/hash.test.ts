@@ -8,7 +8,7 @@ import { describe, expect, it } from 'vitest';
 import { createArena } from '../../skb/arena.ts';
 import { SkbPool } from '../../skb/pool.ts';
 import { type SkBuff, skbPut } from '../../skb/sk_buff.ts';
-import { FlowKeys } from './flow_dissect.ts';
+import { FlowKeys } from '../../wire/flow_dissect.ts';
 import { xmitHash } from './hash.ts';
 
 const POLICIES: Readonly<Record<string, number>> = {

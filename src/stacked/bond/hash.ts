@@ -12,6 +12,7 @@
  */
 import { type SkBuff, skbHeadlen } from '../../skb/sk_buff.ts';
 import { ETH_HLEN } from '../../wire/eth.ts';
+import { FLOW_TAG_IN_TURN, type FlowKeys } from '../../wire/flow_dissect.ts';
 import {
   BOND_XMIT_POLICY_ENCAP23,
   BOND_XMIT_POLICY_ENCAP34,
@@ -20,7 +21,7 @@ import {
   BOND_XMIT_POLICY_VLAN_SRCMAC,
   type Bonding,
 } from './bond.ts';
-import type { FlowKeys } from './flow_dissect.ts';
+import { bondFlowIp, flowAddresses, flowPorts } from './flow_ip.ts';
 
 /** By the bond's policy; the frame's Ethernet header is at `data`. Unsigned. */
 export function bondXmitHash(bond: Bonding, skb: SkBuff): number {
@@ -40,10 +41,10 @@ export function xmitHash(policy: number, keys: FlowKeys, skb: SkBuff): number {
   if (policy === BOND_XMIT_POLICY_LAYER2) return ethHash(view, mac, end);
   const network = skb.networkHeader >= mac ? skb.networkHeader : mac + ETH_HLEN;
   const found = encap
-    ? keys.dissect(view, network, end, skb.protocol, skb.vlanTci >= 0)
-    : keys.bondFlowIp(view, network, end, skb.protocol, ports);
+    ? keys.dissect(view, network, end, skb.protocol, skb.vlanTci, FLOW_TAG_IN_TURN)
+    : bondFlowIp(keys, view, network, end, skb.protocol);
   if (!found) return ethHash(view, mac, end);
-  let hash = (ports ? keys.ports : ethHash(view, mac, end)) ^ keys.addresses;
+  let hash = (ports ? flowPorts(keys, view) : ethHash(view, mac, end)) ^ flowAddresses(keys, view);
   hash ^= hash >>> 16;
   hash ^= hash >>> 8;
   return ports ? hash >>> 1 : hash >>> 0;
