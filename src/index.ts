@@ -335,4 +335,8 @@ export { BOND_OPTIONS, type BondOptionName } from './stacked/bond/option_table.t
 export { bondGetOption, bondSetOption, bondSetOptions } from './stacked/bond/options.ts';
 export { type BondReportOptions, bondReport } from './stacked/bond/proc_bonding.ts';
 export { bondRelease } from './stacked/bond/release.ts';
+export { type BridgeOptions, createBridge, destroyBridge } from './stacked/bridge.ts';
+export { type Bridge, type BridgePort, bridgeOf } from './stacked/bridge_dev.ts';
+export { brAddIf, brDelIf } from './stacked/bridge_if.ts';
+export { createVlan, removeVlan, type VlanOptions } from './stacked/vlan.ts';
 export { type IpAddress, parseIp, printIp } from './wire/address.ts';
