@@ -1,7 +1,8 @@
 // hot
 /**
- * The transmit half of a queue of a tap port: writev(), a header and the frame's pieces from where they lie in the arena.
+ * The transmit half of a queue of a tap port: a header and the frame, from where its pieces lie in the arena.
  *
+ *     write:  header 10 | frame                                      in one piece: the header goes into its headroom for as long
  *     iovec:  header 10 | head buffer | piece | piece | ...          --> the kernel receives it before the call returns
  *             header 10 | MAC addresses | tag | the rest | ...       a frame with a VLAN tag
  *
@@ -68,14 +69,11 @@ export class TapTransmit {
     let taken = 0;
     let piece = 0;
     while (taken < limit) {
-      const count = this.#fill(batch, taken, piece);
-      piece += batch.pieces[taken]!;
-      if (this.#libc.writev(this.#fd, this.#iovecs.at, count) < 0) {
+      const { pieces } = batch;
+      const plain = pieces[taken] === 0 && batch.vlanTci[taken]! < 0 && this.#headroom(batch, taken) >= VNET_HLEN;
+      if ((plain ? this.#whole(batch, taken) : this.#vector(batch, taken, piece)) < 0) {
         const errno = this.#libc.errno();
-        if (errno === EINTR) {
-          piece -= batch.pieces[taken]!;
-          continue;
-        }
+        if (errno === EINTR) continue;
         if (errno === EAGAIN || errno === ENOBUFS) {
           this.busy++;
           break;
@@ -86,6 +84,7 @@ export class TapTransmit {
         this.bytes += batch.len[taken]!;
         if (batch.gsoSize[taken] !== 0) this.superFrames++;
       }
+      piece += pieces[taken]!;
       taken++;
     }
     this.#done.put(batch, taken);
@@ -95,6 +94,29 @@ export class TapTransmit {
   /** Tags of frames that have left, as many as `done` holds. */
   reap(done: FrameBatch): number {
     return this.#done.reap(done);
+  }
+
+  #headroom(batch: FrameBatch, i: number): number {
+    return batch.offset[i]! - this.#memory.start(batch.buf[i]!);
+  }
+
+  /** What lies in the headroom may be somebody's who has a clone of the frame: it is put back. */
+  #whole(batch: FrameBatch, i: number): number {
+    const { view, baseAt } = this.#memory;
+    const o = batch.offset[i]! - VNET_HLEN;
+    const a = view.getUint32(o);
+    const b = view.getUint32(o + 4);
+    const c = view.getUint16(o + 8);
+    putVnet(view, o, view, batch, i, 0);
+    const written = this.#libc.write(this.#fd, baseAt + o, batch.len[i]! + VNET_HLEN);
+    view.setUint32(o, a);
+    view.setUint32(o + 4, b);
+    view.setUint16(o + 8, c);
+    return written;
+  }
+
+  #vector(batch: FrameBatch, i: number, piece: number): number {
+    return this.#libc.writev(this.#fd, this.#iovecs.at, this.#fill(batch, i, piece));
   }
 
   /** Lays frame `i`, whose pieces begin at `piece`, out as iovecs; gives how many. */
