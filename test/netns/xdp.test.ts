@@ -8,8 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lacks, titled } from './needs.ts';
 import { type VethPair, vethPair } from './rig.ts';
 
-const lacking = lacks({ root: true, tools: ['ip', 'sysctl', 'setpriv', 'busybox'] });
+const lacking = lacks({ root: true, tools: ['ip', 'sysctl', 'setpriv', 'busybox', 'ethtool', 'socat'] });
 const PROGRAM = join(dirname(fileURLToPath(import.meta.url)), 'fixtures', 'xdp_host.mjs');
+const CLI = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'bin', 'netpoll.js');
 const READY_MS = 20_000;
 
 describe.skipIf(lacking !== undefined)(titled('the xdp port as a process', lacking), () => {
@@ -34,6 +35,40 @@ describe.skipIf(lacking !== undefined)(titled('the xdp port as a process', lacki
     for (let patience = 100; (await attached()) !== undefined && patience > 0; patience--);
     expect(await attached()).toBeUndefined();
     await pair.b.space.run(['busybox', 'ping', '-c', '1', '-W', '2', pair.a.address]);
+  });
+
+  it('lets two processes have a queue each, and the second go on when the first is killed', async () => {
+    const { space } = pair.a;
+    await space.run(['ethtool', '-L', 'v0', 'rx', '2', 'tx', '2']);
+    const start = async (queue: number) => {
+      const host = await space.start([process.execPath, PROGRAM, `xdp:v0/${queue}`]);
+      await host.until('open', () => host.lines.length > 0, READY_MS);
+      return { host, report: JSON.parse(host.lines[0]!).report as string };
+    };
+    const first = await start(0);
+    const second = await start(1);
+    expect(first.report).toMatch(/^native-copy, queue 0,/);
+    expect(second.report).toMatch(/^native-copy, joined, queue 1,/);
+    await first.host.stop('SIGKILL');
+    expect(await attached()).toMatchObject({ mode: 1 });
+    const third = await start(0);
+    expect(third.report).toContain('joined, queue 0');
+    await third.host.stop('SIGKILL');
+    await second.host.stop('SIGKILL');
+    for (let patience = 100; (await attached()) !== undefined && patience > 0; patience--);
+    expect(await attached()).toBeUndefined();
+    await space.run(['ethtool', '-L', 'v0', 'rx', '1', 'tx', '1']);
+  });
+
+  it('sends what netpoll send is told, and ends', async () => {
+    const { a, b } = pair;
+    const heard = await b.space.start(['socat', '-u', 'UDP4-RECV:6666', 'STDOUT']);
+    await heard.bindsUdp(6666, READY_MS);
+    const target = `@${a.address}/xdp:v0,6666@${b.address}/${b.mac}`;
+    await a.space.run([process.execPath, CLI, 'send', target, 'last words']);
+    await heard.says(/last words/);
+    await heard.stop();
+    expect(await attached()).toBeUndefined();
   });
 
   it.each([

@@ -250,6 +250,42 @@ describe.skipIf(noVeth !== null)(`xdp port${noVeth === null ? '' : ` (skip: ${no
     expect(port.counters.get('rx_frames')).toBe(65);
   });
 
+  it.each(['native-copy', 'generic-copy'] as const)(
+    'receives or counts every frame of a flood, %s',
+    async (xdpMode) => {
+      const FLOOD = 20_000;
+      const port = open(`xdp:${veth.a}`, { xdpMode, rxRing: 64 });
+      const peer = open(`xdp:${veth.b}`, { rxRing: 64 });
+      const batch = new FrameBatch(32);
+      const bufs = Array.from({ length: 32 }, (_, i) => {
+        const buf = memory.alloc();
+        batch.offset[i] = memory.start(buf) + 64;
+        batch.len[i] = 60 + i * 40;
+        memory.bytes.set(frameBytes(i, batch.len[i]!), batch.offset[i]!);
+        return buf;
+      });
+      let sent = 0;
+      let reaped = 0;
+      for (let turn = 0; sent < FLOOD; turn++) {
+        sent += peer.txBurst(0, batch, 32);
+        for (let n = peer.txReap(0, out); n > 0; n = peer.txReap(0, out)) reaped += n;
+        // A reader that is too slow by half.
+        if (turn % 4 !== 0) continue;
+        const n = port.rxBurst(0, out, 64);
+        for (let i = 0; i < n; i++) memory.release(out.buf[i]!);
+      }
+      await pause(50);
+      for (let n = peer.txReap(0, out); n > 0; n = peer.txReap(0, out)) reaped += n;
+      await receive(port, 65);
+      expect(reaped).toBe(sent);
+      const { counters } = port;
+      expect(counters.get('rx_dropped_kernel')).toBeGreaterThan(0);
+      expect(counters.get('rx_ring_full')).toBe(0);
+      expect(counters.get('rx_frames') + counters.get('rx_dropped_kernel')).toBe(sent);
+      for (const buf of bufs) memory.release(buf);
+    },
+  );
+
   it('sends what lies in no slot of its own, or has its tag beside it, by copying it', async () => {
     const port = open(`xdp:${veth.a}`);
     const peer = open<Port>(`packet:${veth.b}`);
