@@ -66,7 +66,7 @@ const GC_MIN_NS = 10e6;
 export interface BridgeOptions {
   /** How long an address is remembered that is not heard of; 300 s if absent, 0: not at all. */
   readonly ageingNs?: number;
-  /** Addresses known at a time; 4096 if absent. (`fdb_max_learned`) */
+  /** Addresses learned at a time; 4096 if absent. (`fdb_max_learned`) */
   readonly fdbMax?: number;
   /** The bridge's own address; if absent that of its ports. 6 bytes. */
   readonly mac?: Uint8Array;

@@ -23,7 +23,8 @@ it('knows what a map of addresses would know, whatever happens', () => {
       for (const { do: what, mac: n, port: p } of steps) {
         now += 10;
         const has = model.get(n);
-        const room = model.size < max || has !== undefined;
+        const learned = [...model.values()].filter((each) => !each.local).length;
+        const room = what === 'local' || learned < max || has !== undefined;
         if (what === 'update') {
           fdb.update(bytes(n), 0, ports[p]!, now);
           if (room && has?.local !== true) model.set(n, { port: p, local: false, at: now });
@@ -54,4 +55,19 @@ it('knows what a map of addresses would know, whatever happens', () => {
     }),
     { numRuns: 200 },
   );
+});
+
+it('has room for addresses of ours however many made-up ones it has learned', () => {
+  const fdb = new BridgeFdb<string>(4);
+  for (let n = 0; n < 6; n++) fdb.update(Uint8Array.of(2, 0, 0, 0, 0, n), 0, 'attacker', n);
+  expect([fdb.size, fdb.full]).toEqual([4, 2]);
+  const ours = Uint8Array.of(2, 0, 0, 0, 1, 0);
+  fdb.addLocal(ours, null);
+  const entry = fdb.find(ours, 0);
+  expect(entry).toBeGreaterThanOrEqual(0);
+  expect(fdb.isLocal(entry)).toBe(true);
+  // One of them turns out to be ours: that makes room for another one.
+  fdb.addLocal(Uint8Array.of(2, 0, 0, 0, 0, 0), 'port');
+  fdb.update(Uint8Array.of(2, 0, 0, 0, 0, 9), 0, 'port', 9);
+  expect(fdb.size).toBe(6);
 });

@@ -6,13 +6,15 @@
  *
  * An entry is local (the bridge's own address or a port's: frames for it are ours), or learned from a frame's source, and then it is
  * forgotten when it was not heard of for the ageing time. What is learned is bounded: one frame of a flood from made-up addresses
- * costs no more than another. Answers to br_fdb_find_rcu, br_fdb_update, br_fdb_cleanup, br_fdb_delete_by_port.
+ * costs no more than another, and takes no room from addresses of ours. Answers to br_fdb_find_rcu, br_fdb_update, br_fdb_cleanup, br_fdb_delete_by_port.
  */
 import { FreeStack } from '../base/free_stack.ts';
 import { ETH_ALEN } from '../wire/eth.ts';
 
 const BUCKETS = 1024;
 const NONE = -1;
+/** Addresses of ours: each port's, and the bridge's own. */
+const LOCALS_MAX = 1024;
 
 /** `Port` is a bridge's port. */
 export class BridgeFdb<Port> {
@@ -28,11 +30,16 @@ export class BridgeFdb<Port> {
   readonly #updatedNs: Float64Array;
   readonly #port: (Port | null)[];
   readonly #free: FreeStack;
-  readonly #max: number;
+  readonly #room: number;
+  /** Entries that were learned; at most #maxLearned. */
+  #learned = 0;
+  readonly #maxLearned: number;
 
-  /** At most `max` entries. */
-  constructor(max: number) {
-    this.#max = max;
+  /** Learns at most `maxLearned` addresses. (`fdb_max_learned`) */
+  constructor(maxLearned: number) {
+    const max = maxLearned + LOCALS_MAX;
+    this.#room = max;
+    this.#maxLearned = maxLearned;
     this.#next = new Int32Array(max).fill(NONE);
     this.#high = new Uint16Array(max);
     this.#low = new Uint32Array(max);
@@ -45,7 +52,7 @@ export class BridgeFdb<Port> {
 
   /** Entries now. */
   get size(): number {
-    return this.#max - this.#free.depth;
+    return this.#room - this.#free.depth;
   }
 
   /** The entry of the address at bytes[o..o+6), or -1. */
@@ -70,8 +77,13 @@ export class BridgeFdb<Port> {
   update(bytes: Uint8Array, o: number, port: Port, nowNs: number): void {
     let entry = this.find(bytes, o);
     if (entry === NONE) {
+      if (this.#learned === this.#maxLearned) {
+        this.full++;
+        return;
+      }
       entry = this.#add(bytes, o);
       if (entry === NONE) return;
+      this.#learned++;
     } else if (this.#local[entry] !== 0) {
       this.ownSource++;
       return;
@@ -84,7 +96,8 @@ export class BridgeFdb<Port> {
   addLocal(mac: Uint8Array, port: Port | null): void {
     let entry = this.find(mac, 0);
     if (entry !== NONE && this.#local[entry] !== 0) return;
-    if (entry === NONE) entry = this.#add(mac, 0);
+    if (entry !== NONE) this.#learned--;
+    else entry = this.#add(mac, 0);
     if (entry === NONE) return;
     this.#local[entry] = 1;
     this.#port[entry] = port;
@@ -130,10 +143,7 @@ export class BridgeFdb<Port> {
 
   #add(bytes: Uint8Array, o: number): number {
     const entry = this.#free.pop();
-    if (entry < 0) {
-      this.full++;
-      return NONE;
-    }
+    if (entry < 0) return NONE;
     const high = highOf(bytes, o);
     const low = lowOf(bytes, o);
     const bucket = bucketOf(high, low);
@@ -149,6 +159,7 @@ export class BridgeFdb<Port> {
   #deleteWhere(gone: (entry: number) => boolean): void {
     this.#each((entry) => {
       if (!gone(entry)) return false;
+      if (this.#local[entry] === 0) this.#learned--;
       this.#port[entry] = null;
       this.#free.push(entry);
       return true;
