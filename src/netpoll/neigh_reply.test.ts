@@ -1,9 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { ethTypeTrans } from '../device/eth.ts';
 import { IFF_NOARP } from '../device/net_device.ts';
 import { client, Hand, macOf, station } from '../sim/rig.fixture.ts';
 import { Wire } from '../sim/wire.ts';
 import { World } from '../sim/world.ts';
+import { skbAddFrag } from '../skb/frags.ts';
 import { parseIpv6, parseMac } from '../wire/address.ts';
 import { ARPOP_REQUEST, writeArp } from '../wire/arp.ts';
 import { ETH_P_ARP, ETH_P_IPV6, writeEth } from '../wire/eth.ts';
@@ -154,4 +156,24 @@ describe('a trapped device answers neighbour solicitation', () => {
     );
     expect(me.machine.skbs.inUse).toBe(32);
   });
+});
+
+it('a question is answered as well where the driver left it in a piece behind the head buffer', () => {
+  const { world, me } = rig();
+  netpollSetTrap(me.dev, true);
+  const { skbs, arena } = me.machine;
+  for (const frame of [arpRequest(2, 0x0a000001), solicitation()]) {
+    const skb = skbs.allocForDevice(me.dev, 128)!;
+    arena.bytes.set(frame.subarray(0, 14), skb.tail);
+    skb.tail += 14;
+    skb.len += 14;
+    const buf = arena.alloc();
+    arena.bytes.set(frame.subarray(14), arena.start(buf));
+    skbAddFrag(skb, buf, arena.start(buf), frame.length - 14);
+    skb.protocol = ethTypeTrans(skb, me.dev);
+    me.dev.rxTrap!(skb);
+  }
+  world.runIdle();
+  const { counters } = npinfoOf(me.dev)!;
+  expect([counters.get('arp_replies'), counters.get('neigh_replies')]).toEqual([1, 1]);
 });

@@ -12,7 +12,8 @@
  * netpoll_neigh_reply.
  */
 import { IFF_NOARP } from '../device/net_device.ts';
-import { pskbMayPull, type SkBuff, skbPush, skbPut } from '../skb/sk_buff.ts';
+import { pskbPull } from '../skb/frags.ts';
+import { type SkBuff, skbPush, skbPut } from '../skb/sk_buff.ts';
 import {
   ARP_LEN,
   ARP_SENDER_MAC,
@@ -55,7 +56,7 @@ export function arpReply(info: NetpollInfo, skb: SkBuff): boolean {
   if ((dev.flags & IFF_NOARP) !== 0) return false;
   const { view } = skb.arena;
   const o = skb.data;
-  if (!pskbMayPull(skb, ARP_LEN) || !arpIsEthernetIpv4(view, o) || arpOp(view, o) !== ARPOP_REQUEST) return false;
+  if (!pskbPull(skb, ARP_LEN) || !arpIsEthernetIpv4(view, o) || arpOp(view, o) !== ARPOP_REQUEST) return false;
   const asked = arpTargetIp(view, o);
   const np = ownerOfIpv4(info, asked);
   if (np === null) return false;
@@ -80,10 +81,10 @@ export function arpReply(info: NetpollInfo, skb: SkBuff): boolean {
 export function neighReply(info: NetpollInfo, skb: SkBuff): boolean {
   const { view, bytes } = skb.arena;
   const ip = skb.data;
-  if (!pskbMayPull(skb, IPV6_HLEN + NDISC_LEN) || !isSolicitation(view, ip)) return false;
+  if (!pskbPull(skb, IPV6_HLEN + NDISC_LEN) || !isSolicitation(view, ip)) return false;
   const len = ipv6PayloadLen(view, ip);
   const o = ip + IPV6_HLEN;
-  if (len < NDISC_LEN || !pskbMayPull(skb, IPV6_HLEN + len)) return false;
+  if (len < NDISC_LEN || !pskbPull(skb, IPV6_HLEN + len)) return false;
   const np = ownerOfIpv6(info, bytes, o + NDISC_TARGET);
   if (np === null || np.localIp?.family !== 6 || !icmpv6ChecksumOk(view, ip, o, len)) return false;
   const option = ndiscOption(view, o + NDISC_LEN, o + len, ND_OPT_SOURCE_LL_ADDR);

@@ -17,8 +17,8 @@
 import { devOf, type NetDevice } from '../device/net_device.ts';
 import { csumUnnecessary } from '../skb/checksum_state.ts';
 import { DropReason } from '../skb/drop_reason.ts';
-import { skbLinearize } from '../skb/frags.ts';
-import { PACKET_OTHERHOST, pskbMayPull, type SkBuff, skbIsGso, skbShared } from '../skb/sk_buff.ts';
+import { pskbPull, skbLinearize } from '../skb/frags.ts';
+import { PACKET_OTHERHOST, type SkBuff, skbIsGso, skbShared } from '../skb/sk_buff.ts';
 import { skbVlanUntag } from '../skb/vlan_tag.ts';
 import type { IpAddress } from '../wire/address.ts';
 import { checksum } from '../wire/checksum.ts';
@@ -157,14 +157,13 @@ function addressIs(address: IpAddress, view: DataView, o: number, six: boolean):
 /** Where UDP starts in the IPv4 packet at skb.data, all of it in the head buffer; -1: it is none that may be delivered. */
 function udpInIpv4(info: NetpollInfo, skb: SkBuff): number {
   const { view } = skb.arena;
-  let ip = skb.data;
-  if (!pskbMayPull(skb, IPV4_HLEN)) return malformed(info);
+  const ip = skb.data;
+  if (!pskbPull(skb, IPV4_HLEN)) return malformed(info);
   const hlen = ipv4HeaderLen(view, ip);
   if (ipv4Version(view, ip) !== 4 || hlen < IPV4_HLEN) return malformed(info);
   if (ipv4Protocol(view, ip) !== IPPROTO_UDP || ipv4IsFragment(view, ip) || skbIsGso(skb)) return -1;
   if (skb.dataLen !== 0 && !skbLinearize(skb)) return -1;
-  ip = skb.data;
-  if (!pskbMayPull(skb, hlen) || checksum(view, ip, hlen) !== 0) return malformed(info);
+  if (hlen > skb.len || checksum(view, ip, hlen) !== 0) return malformed(info);
   const total = ipv4TotalLen(view, ip);
   if (total > skb.len || total < hlen + UDP_HLEN) return malformed(info);
   const udp = ip + hlen;
@@ -174,7 +173,7 @@ function udpInIpv4(info: NetpollInfo, skb: SkBuff): number {
 /** The same of an IPv6 packet; UDP is behind the fixed header, or it is not for netpoll. */
 function udpInIpv6(info: NetpollInfo, skb: SkBuff): number {
   const { view } = skb.arena;
-  if (!pskbMayPull(skb, IPV6_HLEN) || ipv6Version(view, skb.data) !== 6) return malformed(info);
+  if (!pskbPull(skb, IPV6_HLEN) || ipv6Version(view, skb.data) !== 6) return malformed(info);
   if (ipv6NextHeader(view, skb.data) !== IPPROTO_UDP || skbIsGso(skb)) return -1;
   if (skb.dataLen !== 0 && !skbLinearize(skb)) return -1;
   const len = ipv6PayloadLen(view, skb.data);
