@@ -119,6 +119,13 @@ describe('netifReceiveSkb', () => {
       ['ip', -1, PACKET_OTHERHOST, 56],
     ]);
     expect(tagged(0xe000, 0x0007).at(-1)).toEqual(['ip', -1, PACKET_OTHERHOST, 52]);
+    // Nor are many: whoever sends a frame of nothing but priorities gets one look at it, as for any other.
+    const rounds = net.softnet[0]!.processed;
+    expect(tagged(...new Array(13).fill(0xe000))).toEqual([
+      ['tap', 0xe000, 0x8100],
+      ['ip', -1, PACKET_HOST, 8],
+    ]);
+    expect(net.softnet[0]!.processed - rounds).toBe(1);
     net.vlanReceive = (skb) => {
       skb.vlanTci = -1;
       return 'another';

@@ -7,7 +7,7 @@
  *  3. every tap gets a clone
  *  4. the device of its VLAN, if there is one, has it: another round
  *  5. the device's rx handler (bond, bridge) may take it, or give it back on another device: another round
- *  6. a tag that nobody took makes it somebody else's frame, but for a mere priority
+ *  6. a tag that nobody took makes it somebody else's frame, but for a mere priority; behind that there may be a tag to be looked at
  *  7. the handler of its protocol gets it; nobody wants it: dropped, UNHANDLED_PROTO
  *
  * Runs in softirq context. The frame is consumed, whatever is returned. Bound: rounds are limited to the depth of stacked devices.
@@ -54,7 +54,12 @@ export function netifReceiveSkb(net: Net, types: PacketTypes, skb: SkBuff): numb
     exact = result === 'exact';
     if (result !== 'another') break;
   }
-  if (skb.vlanTci >= 0 && !withoutTag(net, types, skb)) return NET_RX_SUCCESS;
+  if (skb.vlanTci >= 0) {
+    const result = withoutTag(net, skb);
+    if (result === 'consumed') return NET_RX_SUCCESS;
+    // On the device of a tag behind a priority now. Bound: how deep VLAN devices stand on each other.
+    if (result === 'another') return netifReceiveSkb(net, types, skb);
+  }
   const handler = exact ? undefined : types.handler(skb.protocol);
   if (handler !== undefined) return handler(skb);
   devOf(skb).stats.add(exact ? STAT_RX_NOHANDLER : STAT_RX_DROPPED);
@@ -62,12 +67,18 @@ export function netifReceiveSkb(net: Net, types: PacketTypes, skb: SkBuff): numb
   return NET_RX_DROP;
 }
 
-/** Nobody took the tag. False: behind a priority there was one that somebody took, and the frame has gone another round. */
-function withoutTag(net: Net, types: PacketTypes, skb: SkBuff): boolean {
-  const priority = (skb.vlanTci & VLAN_VID_MASK) === 0;
-  if (!priority) skb.pktType = PACKET_OTHERHOST;
-  skb.vlanTci = -1;
-  if (!priority || (skb.protocol !== ETH_P_8021Q && skb.protocol !== ETH_P_8021AD)) return true;
-  netifReceiveSkb(net, types, skb);
-  return false;
+/** Nobody took the tag. Behind a mere priority there may be one that somebody takes: 'another'. Bound: the frame's tags. */
+function withoutTag(net: Net, skb: SkBuff): 'another' | 'consumed' | 'none' {
+  for (;;) {
+    const priority = (skb.vlanTci & VLAN_VID_MASK) === 0;
+    skb.vlanTci = -1;
+    if (!priority) skb.pktType = PACKET_OTHERHOST;
+    if (!priority || (skb.protocol !== ETH_P_8021Q && skb.protocol !== ETH_P_8021AD)) return 'none';
+    if (!skbVlanUntag(skb)) {
+      skb.pool.kfree(skb, DropReason.HDR_TRUNC);
+      return 'consumed';
+    }
+    const result = net.vlanReceive === null ? 'none' : net.vlanReceive(skb);
+    if (result !== 'none') return result;
+  }
 }
