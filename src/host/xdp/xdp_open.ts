@@ -12,7 +12,6 @@ import { SetupError } from '../../base/status.ts';
 import { CHECKSUM_NONE, CHECKSUM_UNNECESSARY } from '../../skb/checksum_state.ts';
 import type { HostArena } from '../arena.ts';
 import { interfaceChannels, interfaceDriver } from '../sys/interface_driver.ts';
-import { isZeroCopy } from '../sys/xdp.ts';
 import { type Attachment, attachXdp } from './xdp_attach.ts';
 import type { XdpMode, XdpPortOptions, XdpReport } from './xdp_options.ts';
 import { XskQueue, xskFrameMax } from './xsk_queue.ts';
@@ -87,7 +86,7 @@ function openMode(
     const attachment = attachXdp({ name, ifindex, native, udpPort, sockets: fds });
     const mode = modeName(
       native,
-      sockets.every(({ fd }) => isZeroCopy(fd)),
+      sockets.every((each) => each.zeroCopy),
     );
     const whyCopy = copy === undefined && mode !== 'native-zerocopy' ? ['zero copy: not in this driver'] : [];
     const report = {

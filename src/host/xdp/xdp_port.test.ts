@@ -1,4 +1,4 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { SetupError } from '../../base/status.ts';
@@ -13,9 +13,11 @@ import { createVeth, ip, noVeth, type Veth } from '../veth.fixture.ts';
 import { redirectProgram } from './redirect_program.ts';
 import { printXdpReport, type XdpPortOptions } from './xdp_options.ts';
 import type { XdpPort } from './xdp_port.ts';
+import { awaitUnbound } from './xsk_bind.ts';
 
 const SLOTS = 512;
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+const noEthtool = spawnSync('ethtool', ['--version']).status !== 0;
 const openFds = () => readdirSync('/proc/self/fd').length;
 
 /** What `ip` shows of a program on the interface; undefined: nothing is attached. */
@@ -160,38 +162,52 @@ describe.skipIf(noVeth !== null)(`xdp port${noVeth === null ? '' : ` (skip: ${no
     port.open(memory, () => {});
   });
 
-  it('shares an interface: each port its queue, one program until the last of them is closed', async () => {
-    ip('link', 'del', veth.a);
-    ip('link', 'add', veth.a, 'numrxqueues', '2', 'numtxqueues', '2', 'type', 'veth', 'peer', 'name', veth.b);
-    for (const end of [veth.a, veth.b]) {
-      ip('link', 'set', end, 'addrgenmode', 'none', 'arp', 'off', 'multicast', 'off', 'up');
-    }
-    execFileSync('ethtool', ['-L', veth.a, 'rx', '2', 'tx', '2']);
-    const both = make(`xdp:${veth.a}`);
-    expect(both.caps).toMatchObject({ rxQueues: 2, txQueues: 2 });
-    both.open(memory, () => {});
-    expect(both.report).toMatchObject({ queues: [0, 1], rxRing: 128 });
-    both.close();
-
-    const zero = open(`xdp:${veth.a}/0`, { rxRing: 64 });
-    const one = open(`xdp:${veth.a}/1`, { rxRing: 64 });
-    expect([zero.report!.joined, one.report!.joined]).toEqual([false, true]);
-    zero.close();
-    expect(attached(veth.a)).toBeDefined();
-    const again = open(`xdp:${veth.a}/0`, { rxRing: 64 });
-    expect(again.report!.joined).toBe(true);
-    const peer = open<Port>(`packet:${veth.b}`);
-    expect(send(peer, [frameBytes(1, 100)])).toBe(1);
-    // Which of the queues it comes in on is chosen by the processor that sent it.
-    await pause(20);
-    const [left, right] = [again, one].map((port) => port.rxBurst(0, out, 64));
-    expect([left, right].sort()).toEqual([0, 1]);
-    expect(memory.bytes.slice(out.offset[0], out.offset[0]! + 100)).toEqual(frameBytes(1, 100));
-    memory.release(out.buf[0]!);
-    again.close();
-    one.close();
-    expect(attached(veth.a)).toBeUndefined();
+  it('tells when the kernel has let go of a queue', () => {
+    const index = libc().ifNametoindex(veth.a);
+    const port = open(`xdp:${veth.a}`);
+    expect(awaitUnbound(index, 0)).toBe(false);
+    const other = make(`xdp:${veth.a}`);
+    expect(codeOf(() => other.open(memory, () => {}))).toBe('ERR_NETPOLL_EBUSY');
+    port.close();
+    expect(awaitUnbound(index, 0)).toBe(true);
+    expect(awaitUnbound(0x7fffffff, 0)).toBe(true);
   });
+
+  it.skipIf(noEthtool)(
+    'shares an interface (needs ethtool): each port its queue, one program until the last of them is closed',
+    async () => {
+      ip('link', 'del', veth.a);
+      ip('link', 'add', veth.a, 'numrxqueues', '2', 'numtxqueues', '2', 'type', 'veth', 'peer', 'name', veth.b);
+      for (const end of [veth.a, veth.b]) {
+        ip('link', 'set', end, 'addrgenmode', 'none', 'arp', 'off', 'multicast', 'off', 'up');
+      }
+      execFileSync('ethtool', ['-L', veth.a, 'rx', '2', 'tx', '2']);
+      const both = make(`xdp:${veth.a}`);
+      expect(both.caps).toMatchObject({ rxQueues: 2, txQueues: 2 });
+      both.open(memory, () => {});
+      expect(both.report).toMatchObject({ queues: [0, 1], rxRing: 128 });
+      both.close();
+
+      const zero = open(`xdp:${veth.a}/0`, { rxRing: 64 });
+      const one = open(`xdp:${veth.a}/1`, { rxRing: 64 });
+      expect([zero.report!.joined, one.report!.joined]).toEqual([false, true]);
+      zero.close();
+      expect(attached(veth.a)).toBeDefined();
+      const again = open(`xdp:${veth.a}/0`, { rxRing: 64 });
+      expect(again.report!.joined).toBe(true);
+      const peer = open<Port>(`packet:${veth.b}`);
+      expect(send(peer, [frameBytes(1, 100)])).toBe(1);
+      // Which of the queues it comes in on is chosen by the processor that sent it.
+      await pause(20);
+      const [left, right] = [again, one].map((port) => port.rxBurst(0, out, 64));
+      expect([left, right].sort()).toEqual([0, 1]);
+      expect(memory.bytes.slice(out.offset[0], out.offset[0]! + 100)).toEqual(frameBytes(1, 100));
+      memory.release(out.buf[0]!);
+      again.close();
+      one.close();
+      expect(attached(veth.a)).toBeUndefined();
+    },
+  );
 
   it('drives the device itself where busy poll is asked for', async () => {
     const port = open(`xdp:${veth.a}`, { busyPoll: { usecs: 20, budget: 64 } });

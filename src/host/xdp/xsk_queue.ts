@@ -5,18 +5,17 @@
  *             '------ UMEM, pinned -----'   mapped from the socket
  *
  *   1. The first queue of a port registers the memory; the others share it (XDP_SHARED_UMEM), each with rings of its own.
- *   2. A queue that was closed a moment ago is still being taken down by the kernel: bind() says EBUSY, and is repeated.
- *   3. Closing unbinds before it returns, so that the slots which the kernel had may be used again.
+ *   2. Closing takes the socket off the kernel's data path before it returns, so that its slots may be used again; with zero copy the
+ *      card may write a moment longer, and is waited for.
  */
 import { constants } from 'node:os';
 import { SetupError } from '../../base/status.ts';
 import type { HostArena } from '../arena.ts';
-import { check, EBUSY, EINVAL, EPERM } from '../sys/errno.ts';
+import { EBUSY, EINVAL, systemError } from '../sys/errno.ts';
 import { libc } from '../sys/libc.ts';
 import { PAGE_SIZE } from '../sys/mmap.ts';
-import { PollSet } from '../sys/poll.ts';
 import {
-  bindXdp,
+  isZeroCopy,
   openXdpSocket,
   preferBusyPoll,
   registerUmem,
@@ -28,6 +27,7 @@ import {
   XDP_ZEROCOPY,
 } from '../sys/xdp.ts';
 import type { BusyPoll } from './xdp_options.ts';
+import { awaitUnbound, bindPatiently } from './xsk_bind.ts';
 import { mapRing, type XskRing } from './xsk_ring.ts';
 import { XskRx } from './xsk_rx.ts';
 import { XskTx } from './xsk_tx.ts';
@@ -35,8 +35,6 @@ import { XskTx } from './xsk_tx.ts';
 const CHUNK_MIN = 2048;
 /** Frames that one send call takes, where the kernel lets us say. */
 const TX_BUDGET = 64;
-const BUSY_TRIES = 500;
-const BUSY_WAIT_NS = 1e6;
 
 export interface XskQueueOptions {
   readonly name: string;
@@ -65,7 +63,11 @@ export class XskQueue {
   readonly tx: XskTx;
   /** True if the kernel lets this socket drive the device. */
   readonly busyPoll: boolean;
+  /** True if the device reads and writes the slots itself. */
+  readonly zeroCopy: boolean;
   readonly #memory: HostArena;
+  readonly #ifindex: number;
+  readonly #queue: number;
   readonly #rings: XskRing[] = [];
 
   /** `memory` has passed checkSlots. Throws SetupError; then nothing stays open. */
@@ -73,6 +75,8 @@ export class XskQueue {
     const { name, queue, first, busyPoll } = options;
     const what = `xdp on ${name}, queue ${queue}`;
     this.#memory = memory;
+    this.#ifindex = options.ifindex;
+    this.#queue = queue;
     this.fd = openXdpSocket(what);
     try {
       const { slots, slotSize, baseAt } = memory;
@@ -89,6 +93,7 @@ export class XskQueue {
       setTxBudget(this.fd, Math.min(TX_BUDGET, options.txRing));
       this.busyPoll = busyPoll !== undefined && preferBusyPoll(this.fd, busyPoll.usecs, busyPoll.budget);
       bind(this.fd, options, what);
+      this.zeroCopy = isZeroCopy(this.fd);
       this.tx = new XskTx(this.fd, memory, tx, completion);
       this.rx = new XskRx(memory, rx, fill, options.rxRing, options.csum);
     } catch (error) {
@@ -100,6 +105,7 @@ export class XskQueue {
   /** The slots that the kernel had are the arena's again; tags of frames on their way are given by tx.reapClosed. */
   close(): void {
     this.#close();
+    if (this.zeroCopy) awaitUnbound(this.#ifindex, this.#queue);
     this.rx.release();
   }
 
@@ -114,26 +120,17 @@ function bind(fd: number, options: XskQueueOptions, what: string): void {
   const { ifindex, queue, copy, first } = options;
   const mode = copy === undefined ? 0 : copy ? XDP_COPY : XDP_ZEROCOPY;
   const flags = first === undefined ? mode | XDP_USE_NEED_WAKEUP : XDP_SHARED_UMEM;
-  const pause = new PollSet();
-  for (let tries = 0; bindXdp(fd, ifindex, queue, flags, first?.fd ?? 0) < 0; tries++) {
-    const errno = libc().errno();
-    if (errno === EBUSY && tries < BUSY_TRIES) {
-      pause.wait(BUSY_WAIT_NS);
-      continue;
-    }
-    if (errno === EBUSY) {
-      throw new SetupError('ERR_NETPOLL_EBUSY', `${what}: another socket has this queue`);
-    }
-    if (errno === constants.errno.EOPNOTSUPP && copy === false) {
-      const message = `${what}: its driver has no zero copy; leave the mode out, and the best that it has is taken`;
-      throw new SetupError('ERR_NETPOLL_XDP_MODE', message);
-    }
-    if (errno === EINVAL) {
-      throw new SetupError('ERR_NETPOLL_XDP_QUEUE', `${what}: the kernel has no such queue now (ethtool -l)`);
-    }
-    const hint = errno === EPERM ? 'it needs CAP_NET_RAW' : '';
-    check(-1, 'bind', what, hint);
+  if (bindPatiently(fd, ifindex, queue, flags, first?.fd ?? 0) === 0) return;
+  const errno = libc().errno();
+  if (errno === EBUSY) throw new SetupError('ERR_NETPOLL_EBUSY', `${what}: another socket has this queue`);
+  if (errno === constants.errno.EOPNOTSUPP && copy === false) {
+    const message = `${what}: its driver has no zero copy; leave the mode out, and the best that it has is taken`;
+    throw new SetupError('ERR_NETPOLL_XDP_MODE', message);
   }
+  if (errno === EINVAL) {
+    throw new SetupError('ERR_NETPOLL_XDP_QUEUE', `${what}: the kernel has no such queue now (ethtool -l)`);
+  }
+  throw systemError('bind', what);
 }
 
 /** A chunk of the UMEM is a slot: throws SetupError `ERR_NETPOLL_ARENA` for slots of a size that the kernel does not take. */
