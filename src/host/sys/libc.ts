@@ -33,7 +33,6 @@ export interface Libc {
   /** From and to as many pieces of memory as the iovecs at `vectorAt` say; one frame of a TAP device. */
   readv(fd: number, vectorAt: number, count: number): number;
   writev(fd: number, vectorAt: number, count: number): number;
-  write(fd: number, at: number, length: number): number;
   close(fd: number): number;
   ifNametoindex(name: string): number;
   /** One datagram from memory that the call looks at and no longer; the address may be null. Gives what it took, or -1. */
@@ -100,7 +99,6 @@ export function loadLibc(require: (name: string) => unknown): Libc {
     ioctlValue: (fd, request, value) => ioctlValueOf(fd, request, value),
     readv: f('intptr_t readv(int, uintptr_t, int)'),
     writev: f('intptr_t writev(int, uintptr_t, int)'),
-    write: f('intptr_t write(int, uintptr_t, size_t)'),
     close: f('int close(int)'),
     ifNametoindex: f('uint if_nametoindex(str)'),
     sendto: f('intptr_t sendto(int, void *, size_t, int, void *, uint)'),

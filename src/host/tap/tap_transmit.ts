@@ -2,7 +2,7 @@
 /**
  * The transmit half of a queue of a tap port: a header and the frame, from where its pieces lie in the arena.
  *
- *     write:  header 10 | frame                                      in one piece: the header goes into its headroom for as long
+ *     iovec:  header 10 and frame                                    in one piece: the header goes into its headroom for as long
  *     iovec:  header 10 | head buffer | piece | piece | ...          --> the kernel receives it before the call returns
  *             header 10 | MAC addresses | tag | the rest | ...       a frame with a VLAN tag
  *
@@ -48,6 +48,7 @@ export class TapTransmit {
   readonly #memory: HostArena;
   readonly #libc: Libc = libc();
   readonly #iovecs: Pinned = pinned(IOVEC_SIZE * IOVECS_MAX);
+  readonly #one: Pinned = pinned(IOVEC_SIZE);
   readonly #header: Pinned = pinned(TAG_AT + VLAN_HLEN);
   readonly #done = new DoneTags();
 
@@ -108,7 +109,10 @@ export class TapTransmit {
     const b = view.getUint32(o + 4);
     const c = view.getUint16(o + 8);
     putVnet(view, o, view, batch, i, 0);
-    const written = this.#libc.write(this.#fd, baseAt + o, batch.len[i]! + VNET_HLEN);
+    // By a vector, whose address is always the same: one made for the call would be a number on the heap.
+    writeWord(this.#one.view, 0, baseAt + o);
+    this.#one.view.setUint32(8, batch.len[i]! + VNET_HLEN, true);
+    const written = this.#libc.writev(this.#fd, this.#one.at, 1);
     view.setUint32(o, a);
     view.setUint32(o + 4, b);
     view.setUint16(o + 8, c);
