@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { NETDEV_TX_BUSY, NETDEV_TX_OK } from '../base/status.ts';
+import { Errno, NETDEV_TX_BUSY, NETDEV_TX_OK } from '../base/status.ts';
 import { testDevice, testNet } from '../device/device.fixture.ts';
 import { napiEnable, napiSchedule, netifNapiAdd } from '../device/napi_struct.ts';
 import type { DeviceOps } from '../device/net_device.ts';
@@ -243,4 +243,12 @@ describe('an interrupt-only driver', () => {
     expect(hand.heard.map((each) => each.bytes[42])).toEqual(got);
     expect([me.machine.skbs.inUse, me.machine.arena.available]).toEqual([32, me.machine.arena.slots - 32]);
   });
+});
+
+it('a datagram to an address of the other family is refused, and nothing leaves', () => {
+  const { np, sent, machine } = rig();
+  const before = machine.skbs.inUse;
+  const to = { remoteIp: { family: 6 as const, v6: new Uint8Array(16) }, remotePort: 1, remoteMac: new Uint8Array(6) };
+  expect(netpollSendUdp(np, Uint8Array.of(1), 0, 1, to)).toBe(-Errno.EINVAL);
+  expect([sent, machine.skbs.inUse]).toEqual([[], before]);
 });

@@ -30,7 +30,8 @@ const UDELAY_NS = 50_000;
 
 /**
  * Sends bytes[offset..offset+len) as one datagram from the client to `to` (its own remote end if absent). NETDEV_TX_OK: sent, or kept for
- * later. NET_XMIT_DROP: the device is down, or `drop` did not keep it. -ENOMEM: no frame. -EINVAL: more than 1460 bytes. The bytes stay the caller's.
+ * later. NET_XMIT_DROP: the device is down, or `drop` did not keep it. -ENOMEM: no frame. -EINVAL: more than 1460 bytes, or `to` has an
+ * address of the other family. The bytes stay the caller's.
  */
 export function netpollSendUdp(
   np: Netpoll,
@@ -42,7 +43,7 @@ export function netpollSendUdp(
   const { dev } = np;
   const info = dev === null ? null : npinfoOf(dev);
   if (dev === null || info === null || np.localIp === null) return NET_XMIT_DROP;
-  if (len > MAX_UDP_CHUNK) return -Errno.EINVAL;
+  if (len > MAX_UDP_CHUNK || np.localIp.family !== to.remoteIp.family) return -Errno.EINVAL;
   const skb = findSkb(info, len);
   if (skb === null) {
     info.counters.count('no_memory');
