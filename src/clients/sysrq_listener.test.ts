@@ -184,6 +184,35 @@ describe('a machine in trouble', () => {
     expect(rig.log()).toContain('Mem-Info:');
   });
 
+  it('goes on listening where somebody’s operation throws, and does not run it again', () => {
+    const rig = new SysrqRig();
+    panic(rig.on.machine, 'oh');
+    const { executive } = rig.on.machine;
+    const sender = rig.sender();
+    const say = (bytes: Uint8Array): ('answer' | 'result' | null)[] => {
+      rig.send(bytes.slice());
+      for (let i = 0; i < 5; i++) {
+        executive.spin(50_000);
+        rig.listener.poll();
+      }
+      executive.spin(50_000);
+      return rig.answers().map((each) => sender.hear(each));
+    };
+    say(sender.question());
+    const handle = rig.sysrq.handle;
+    let runs = 0;
+    rig.sysrq.handle = () => {
+      runs++;
+      throw new Error('a bug of its own');
+    };
+    expect(() => say(sender.command('m'))).toThrow('a bug of its own');
+    rig.sysrq.handle = handle;
+    executive.spin(50_000);
+    rig.answers().map((each) => sender.hear(each));
+    expect(say(sender.command('t'))).toEqual(['result']);
+    expect([runs, rig.obeyed]).toEqual([1, ['t']]);
+  });
+
   it('takes commands after a panic, however many frames came for nobody', () => {
     const rig = new SysrqRig({ slots: 256 });
     panic(rig.on.machine, 'oh');

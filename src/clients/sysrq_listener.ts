@@ -245,15 +245,22 @@ export class SysrqListener {
     this.#running = true;
     const { machine } = this.#sysrq;
     const { dead } = machine;
-    for (let left = this.#commands.length; left > 0 && machine.dead === dead; left--) {
-      this.#obey(this.#commands.first);
-      this.#commands.drop();
+    try {
+      for (let left = this.#commands.length; left > 0 && machine.dead === dead; left--) {
+        try {
+          this.#obey(this.#commands.first);
+        } finally {
+          // Somebody's operation that throws is not run again.
+          this.#commands.drop();
+        }
+      }
+      for (let left = this.#answers.length; left > 0 && machine.dead === dead; left--) {
+        this.#answer(this.#answers.first);
+        this.#answers.drop();
+      }
+    } finally {
+      this.#running = false;
     }
-    for (let left = this.#answers.length; left > 0 && machine.dead === dead; left--) {
-      this.#answer(this.#answers.first);
-      this.#answers.drop();
-    }
-    this.#running = false;
     if (this.#commands.length > 0 || this.#answers.length > 0) this.#half.raise();
   }
 
