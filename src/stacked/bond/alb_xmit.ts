@@ -12,11 +12,12 @@
  * Answers to bond_alb_xmit.
  */
 import { type SkBuff, skbHeadlen } from '../../skb/sk_buff.ts';
-import { ETH_ALEN, ETH_HLEN, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, isBroadcastMac } from '../../wire/eth.ts';
+import { ETH_ALEN, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, isBroadcastMac } from '../../wire/eth.ts';
 import { IPV4_HLEN, ipv4Dest, ipv4Protocol } from '../../wire/ipv4.ts';
 import { IPV6_HLEN } from '../../wire/ipv6.ts';
 import { simpleHash } from './alb_info.ts';
 import type { Bonding, Slave } from './bond.ts';
+import { networkAt } from './flow_ip.ts';
 import { rlbArpXmit } from './rlb.ts';
 import { bondDoAlbXmit, tlbChooseChannel, tlbUsableSlave } from './tlb.ts';
 import { isNeighbourDiscovery } from './xmit_hash.ts';
@@ -67,8 +68,4 @@ function ipv6Index(skb: SkBuff): number {
 function isAllNodesMac(bytes: Uint8Array, o: number): boolean {
   if (bytes[o] !== 0x33 || bytes[o + 1] !== 0x33 || bytes[o + ETH_ALEN - 1] !== 1) return false;
   return bytes[o + 2] === 0 && bytes[o + 3] === 0 && bytes[o + 4] === 0;
-}
-
-function networkAt(skb: SkBuff): number {
-  return skb.networkHeader >= skb.data ? skb.networkHeader : skb.data + ETH_HLEN;
 }

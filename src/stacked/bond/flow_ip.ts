@@ -4,13 +4,15 @@
  *
  *     bondFlowIp     the outer IP header and what follows at once; an ICMP error counts as the packet that it complains about.
  *                    (The encap policies look into tunnels, with FlowKeys.dissect.)
+ *     networkAt      where to look: a frame that a packet socket handed over has no network header
  *     flowAddresses  XOR of all address words
  *     flowPorts      the word of the ports; of ICMP with an id: type, code and id
  *
  * The kernel XORs words in the order of the wire, as registers of a little-endian CPU hold them, and shifts the result: so words are
  * read as such a CPU reads them. Bytes [o, end) are read, never more. (`bond_flow_ip`, `bond_ip_hash`)
  */
-import { ETH_P_IP, ETH_P_IPV6 } from '../../wire/eth.ts';
+import type { SkBuff } from '../../skb/sk_buff.ts';
+import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6 } from '../../wire/eth.ts';
 import type { FlowKeys } from '../../wire/flow_dissect.ts';
 import { IPPROTO_ICMPV6 } from '../../wire/icmpv6.ts';
 import { IPPROTO_ICMP, IPV4_HLEN } from '../../wire/ipv4.ts';
@@ -18,6 +20,11 @@ import { IPV6_HLEN } from '../../wire/ipv6.ts';
 
 const FRAGMENT_BITS = 0x3fff;
 const ICMP_HLEN = 8;
+
+/** Where the network header is of a frame whose Ethernet header is at `data`. It may lie behind the frame's end. */
+export function networkAt(skb: SkBuff): number {
+  return skb.networkHeader >= skb.data ? skb.networkHeader : skb.data + ETH_HLEN;
+}
 
 /** Fills `keys` from the IP packet at `o` without looking into it. False: it is none, or cut off. */
 export function bondFlowIp(keys: FlowKeys, view: DataView, o: number, end: number, type: number): boolean {

@@ -21,7 +21,7 @@ import {
   BOND_XMIT_POLICY_VLAN_SRCMAC,
   type Bonding,
 } from './bond.ts';
-import { bondFlowIp, flowAddresses, flowPorts } from './flow_ip.ts';
+import { bondFlowIp, flowAddresses, flowPorts, networkAt } from './flow_ip.ts';
 
 /** By the bond's policy; the frame's Ethernet header is at `data`. Unsigned. */
 export function bondXmitHash(bond: Bonding, skb: SkBuff): number {
@@ -39,7 +39,7 @@ export function xmitHash(policy: number, keys: FlowKeys, skb: SkBuff): number {
   const encap = policy === BOND_XMIT_POLICY_ENCAP23 || policy === BOND_XMIT_POLICY_ENCAP34;
   const ports = policy === BOND_XMIT_POLICY_LAYER34 || policy === BOND_XMIT_POLICY_ENCAP34;
   if (policy === BOND_XMIT_POLICY_LAYER2) return ethHash(view, mac, end);
-  const network = skb.networkHeader >= mac ? skb.networkHeader : mac + ETH_HLEN;
+  const network = networkAt(skb);
   const found = encap
     ? keys.dissect(view, network, end, skb.protocol, skb.vlanTci, FLOW_TAG_IN_TURN)
     : bondFlowIp(keys, view, network, end, skb.protocol);

@@ -22,11 +22,12 @@ import {
   arpSenderIp,
   arpTargetIp,
 } from '../../wire/arp.ts';
-import { ETH_ALEN, ETH_HLEN, ETH_P_ARP, isBroadcastMac, isValidMac, macEquals } from '../../wire/eth.ts';
+import { ETH_ALEN, ETH_P_ARP, isBroadcastMac, isValidMac, macEquals } from '../../wire/eth.ts';
 import { VLAN_VID_MASK } from '../../wire/vlan.ts';
 import { isBridgeMaster } from '../bridge_dev.ts';
 import { type AlbBondInfo, type RlbClient, simpleHash } from './alb_info.ts';
 import type { Bonding, Slave } from './bond.ts';
+import { networkAt } from './flow_ip.ts';
 import { rlbNextRxSlave } from './rlb_next.ts';
 import { RLB_UPDATE_DELAY, rlbReqUpdateSubnetClients, rlbUpdateClient } from './rlb_update.ts';
 
@@ -35,7 +36,7 @@ const ARP_TARGET_MAC = 18;
 /** The slave that an ARP frame of ours leaves by; a reply then has that one's address. Null: not to be balanced. */
 export function rlbArpXmit(bond: Bonding, skb: SkBuff): Slave | null {
   const { alb } = bond;
-  const at = skb.networkHeader >= skb.data ? skb.networkHeader : skb.data + ETH_HLEN;
+  const at = networkAt(skb);
   if (alb === null || at + ARP_LEN > skb.data + skbHeadlen(skb)) return null;
   const { view, bytes } = skb.arena;
   // What others send through us (a bridge over the bond) tells of their addresses, not of ours.

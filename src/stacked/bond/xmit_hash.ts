@@ -10,13 +10,14 @@
  * Answers to bond_3ad_xor_xmit, bond_should_broadcast_neighbor.
  */
 import { type SkBuff, skbHeadlen } from '../../skb/sk_buff.ts';
-import { ETH_HLEN, ETH_P_ARP, ETH_P_IPV6 } from '../../wire/eth.ts';
+import { ETH_P_ARP, ETH_P_IPV6 } from '../../wire/eth.ts';
 import { IPPROTO_ICMPV6 } from '../../wire/icmpv6.ts';
 import { IPV6_HLEN, ipv6NextHeader } from '../../wire/ipv6.ts';
 import { NDISC_NEIGHBOUR_ADVERTISEMENT, NDISC_NEIGHBOUR_SOLICITATION } from '../../wire/ndisc.ts';
 import type { Bonding, Slave } from './bond.ts';
 import { BOND_MODE_8023AD } from './bond.ts';
 import { bondDevQueueXmit, bondTxDrop } from './dev_queue_xmit.ts';
+import { networkAt } from './flow_ip.ts';
 import { bondXmitHash } from './hash.ts';
 
 /** Consumes the frame; a transmit status. */
@@ -42,7 +43,7 @@ export function bondShouldBroadcastNeighbor(bond: Bonding, skb: SkBuff): boolean
 export function isNeighbourDiscovery(skb: SkBuff): boolean {
   if (skb.protocol !== ETH_P_IPV6) return false;
   const { view } = skb.arena;
-  const ip = skb.networkHeader >= skb.data ? skb.networkHeader : skb.data + ETH_HLEN;
+  const ip = networkAt(skb);
   if (ip + IPV6_HLEN >= skb.data + skbHeadlen(skb) || ipv6NextHeader(view, ip) !== IPPROTO_ICMPV6) return false;
   const type = view.getUint8(ip + IPV6_HLEN);
   return type === NDISC_NEIGHBOUR_SOLICITATION || type === NDISC_NEIGHBOUR_ADVERTISEMENT;

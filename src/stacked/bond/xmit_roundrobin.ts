@@ -8,10 +8,11 @@
  * Answers to bond_xmit_roundrobin, bond_rr_gen_slave_id, bond_get_slave_by_id.
  */
 import { type SkBuff, skbHeadlen } from '../../skb/sk_buff.ts';
-import { ETH_HLEN, ETH_P_IP } from '../../wire/eth.ts';
+import { ETH_P_IP } from '../../wire/eth.ts';
 import { IPV4_HLEN, ipv4Protocol } from '../../wire/ipv4.ts';
 import { type Bonding, bondSlaveCanTx, type Slave } from './bond.ts';
 import { bondDevQueueXmit, bondTxDrop } from './dev_queue_xmit.ts';
+import { networkAt } from './flow_ip.ts';
 
 const IPPROTO_IGMP = 2;
 
@@ -30,7 +31,7 @@ export function bondXmitRoundrobinSlaveGet(bond: Bonding, skb: SkBuff): Slave | 
 
 function isIgmp(skb: SkBuff): boolean {
   if (skb.protocol !== ETH_P_IP) return false;
-  const at = skb.networkHeader >= skb.data ? skb.networkHeader : skb.data + ETH_HLEN;
+  const at = networkAt(skb);
   return at + IPV4_HLEN <= skb.data + skbHeadlen(skb) && ipv4Protocol(skb.arena.view, at) === IPPROTO_IGMP;
 }
 
