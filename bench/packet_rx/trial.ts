@@ -68,31 +68,38 @@ export async function tcpdumpTrial(lab: VethNamespace, seconds: number, bufferKi
 }
 
 /** Totals since the receiver started. */
-interface Counts {
+export interface Counts {
   readonly received: number;
   readonly dropped: number;
 }
 
-interface Receiver {
+export interface Receiver {
   readonly command: readonly string[];
   /** Has it print its counts. */
   readonly signal: NodeJS.Signals;
   /** All counts that it has printed so far. */
   readonly counts: (output: Output) => readonly Counts[];
+  /** It is stopped while the flood runs and has to cope afterwards, so often; it runs beside it, once, if absent. */
+  readonly backlogs?: number;
 }
 
-interface Output {
+export interface Output {
   stdout: string;
   stderr: string;
 }
 
-async function floodAt(lab: VethNamespace, seconds: number, kind: Receiver): Promise<{ trial: Trial; output: Output }> {
+/** Floods what `kind` starts; RECEIVE_SIDE of the namespace is where it listens. */
+export async function floodAt(
+  lab: VethNamespace,
+  seconds: number,
+  kind: Receiver,
+): Promise<{ trial: Trial; output: Output }> {
   const receiver = start(lab, RECEIVE_CPU, kind.command);
   try {
     await said(receiver, ({ stderr }) => stderr.includes('listening'));
     await flood(lab, WARM_SECONDS);
     const before = await read(receiver, kind, 1);
-    const { sent, seconds: took } = await flood(lab, seconds);
+    const { sent, seconds: took } = await floods(lab, seconds, receiver.child, kind.backlogs ?? 0);
     const after = await read(receiver, kind, 2);
     return {
       trial: {
@@ -108,6 +115,26 @@ async function floodAt(lab: VethNamespace, seconds: number, kind: Receiver): Pro
     receiver.child.kill('SIGKILL');
     await receiver.closed;
   }
+}
+
+async function floods(
+  lab: VethNamespace,
+  seconds: number,
+  receiver: ChildProcess,
+  backlogs: number,
+): Promise<{ sent: number; seconds: number }> {
+  if (backlogs === 0) return flood(lab, seconds);
+  const all = { sent: 0, seconds: 0 };
+  for (let i = 0; i < backlogs; i++) {
+    receiver.kill('SIGSTOP');
+    const one = await flood(lab, seconds);
+    receiver.kill('SIGCONT');
+    await pause(SETTLE_MS);
+    await standstill(receiver);
+    all.sent += one.sent;
+    all.seconds += one.seconds;
+  }
+  return all;
 }
 
 async function flood(lab: VethNamespace, seconds: number): Promise<{ sent: number; seconds: number }> {

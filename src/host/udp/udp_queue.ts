@@ -38,7 +38,7 @@ export class UdpQueue {
     else new DataView(local.buffer).setUint32(0, address.ip.v4);
     this.#socket = socket;
     this.errors = new UdpErrors(fd);
-    this.rx = new UdpReceive(fd, memory, this.errors, mac, { bytes: local, port: address.port });
+    this.rx = new UdpReceive(fd, memory, this.errors, mac, { bytes: local, port: address.port }, socket.control);
     try {
       if (!this.rx.post()) {
         throw new SetupError(

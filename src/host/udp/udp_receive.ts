@@ -71,6 +71,8 @@ export class UdpReceive {
   readonly #slots = new Int32Array(RX_BURST);
   readonly #ends: HeaderEnds;
   readonly #room: number;
+  /** Bytes of control messages that are asked for with each datagram. */
+  readonly #controlSize: number;
   #tails: RingArea | undefined;
   #id = 0;
   #six = false;
@@ -79,19 +81,21 @@ export class UdpReceive {
   #next = 0;
   #at = 0;
 
-  /** `local` is the bound address as 16 bytes (IPv4 in the first four), for datagrams that come without their own. */
+  /** `control`: something comes beside each datagram. `local` is the bound address as 16 bytes (IPv4 in the first four), for datagrams that come without their own. */
   constructor(
     fd: number,
     memory: HostArena,
     errors: UdpErrors,
     mac: Uint8Array,
     local: { readonly bytes: Uint8Array; readonly port: number },
+    control: boolean,
   ) {
     this.#fd = fd;
     this.#memory = memory;
     this.#errors = errors;
     this.#mac = mac;
     this.#room = memory.slotSize - PAYLOAD_AT;
+    this.#controlSize = control ? CONTROL_SIZE : 0;
     this.#controls.bytes.set(local.bytes, CONTROL_SIZE * RX_BURST);
     const source = this.#names.view;
     this.#ends = { source, sourceAt: 0, sourcePort: 0, dest: this.#controls.view, destAt: 0, destPort: local.port };
@@ -192,7 +196,9 @@ export class UdpReceive {
     const names = this.#names.view;
     const name = i * NAME_SIZE;
     const message = i * MMSGHDR_SIZE;
-    control.read(this.#controls.view, i * CONTROL_SIZE, this.#vector.view.getUint32(message + MSG_CONTROLLEN, true));
+    if (this.#controlSize > 0) {
+      control.read(this.#controls.view, i * CONTROL_SIZE, this.#vector.view.getUint32(message + MSG_CONTROLLEN, true));
+    }
     if (control.segment >= this.#vector.view.getUint32(message + MSG_LEN, true)) control.segment = 0;
     ends.destAt = control.dest < 0 ? CONTROL_SIZE * RX_BURST : control.dest;
     ends.sourcePort = sockaddrPort(names, name);
@@ -283,7 +289,7 @@ export class UdpReceive {
   /** The kernel has written how long name and control were; tells it again how long they may be. */
   #reset(i: number): void {
     this.#vector.view.setUint32(i * MMSGHDR_SIZE + MSG_NAMELEN, SOCKADDR_IN6_SIZE, true);
-    this.#vector.view.setUint32(i * MMSGHDR_SIZE + MSG_CONTROLLEN, CONTROL_SIZE, true);
+    this.#vector.view.setUint32(i * MMSGHDR_SIZE + MSG_CONTROLLEN, this.#controlSize, true);
   }
 
   #place(i: number, slot: number): void {

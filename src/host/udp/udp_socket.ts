@@ -28,6 +28,7 @@ import {
   SOL_SOCKET,
   setBuffer,
   setInt,
+  socketDrops,
 } from '../sys/socket.ts';
 import {
   SIN_ADDR,
@@ -84,6 +85,8 @@ export interface UdpSocket {
   readonly four: boolean;
   readonly gro: boolean;
   readonly segment: boolean;
+  /** Something comes beside each datagram. */
+  readonly control: boolean;
   /** Receive buffer that was asked for and that was got, in bytes. */
   readonly wantedBuffer: number;
   readonly receiveBuffer: number;
@@ -133,7 +136,8 @@ function prepare(fd: number, address: BoundAddress, owned: boolean, options: Udp
   setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, BUFFER);
   setInt(fd, SOL_SOCKET, SO_TIMESTAMP, (options.timestamps ?? true) ? 1 : 0);
   setInt(fd, SOL_SOCKET, SO_BROADCAST, 1);
-  setInt(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
+  // Asked for, the kernel tells the count whenever we like; where it does not (before 4.12), each datagram brings it.
+  const overflow = socketDrops(fd) < 0 && setInt(fd, SOL_SOCKET, SO_RXQ_OVFL, 1);
   // A socket with an address of its own is sent to by no other.
   const any = isAny(ip) ? 1 : 0;
   const path = PMTUDISC_DO;
@@ -153,7 +157,8 @@ function prepare(fd: number, address: BoundAddress, owned: boolean, options: Udp
   const segment = (options.segment ?? true) && setInt(fd, SOL_UDP, UDP_SEGMENT, 0);
   // The kernel doubles what it is told, for its own book-keeping.
   const receiveBuffer = intOption(fd, SOL_SOCKET, SO_RCVBUF) / 2;
-  return { fd, address, owned, four, gro, segment, wantedBuffer, receiveBuffer };
+  const control = any === 1 || gro || overflow || (options.timestamps ?? true);
+  return { fd, address, owned, four, gro, segment, control, wantedBuffer, receiveBuffer };
 }
 
 function addressOf(fd: number): BoundAddress {

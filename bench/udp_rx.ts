@@ -1,0 +1,176 @@
+// How fast does the udp port receive? Our whole way up to a UDP socket of our own stack, against recvmmsg() in C, which looks at
+// nothing, and against node:dgram: the same veth flood, alternating, sender and receiver on a processor each.
+//
+//   capacity   datagrams a second of the receiving process's processor time, user and system, all its threads, when it never has
+//              to wait: the socket's buffer is filled while the process is stopped, and then emptied, again and again
+//   rate       datagrams received a second of a flood that it runs beside, as it counts itself; here what a sleeping receiver
+//              costs its sender for each wake-up is part of the answer
+//   heap       bytes that our receiver took from V8's heap a frame, emptying
+//
+// "plain" is the port without what C has not asked for either: times of arrival, local addresses, datagrams put together.
+
+import { spawnSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { fileURLToPath } from 'node:url';
+import { type Allocation, compare, type Figure, median } from './harness.ts';
+import { PORT, STATION } from './packet_rx/line.ts';
+import { endTrials, floodAt, type Output, type Trial } from './packet_rx/trial.ts';
+import { createVethNamespace, RECEIVE_SIDE, type VethNamespace } from './packet_rx/veth_namespace.ts';
+import { compilePeers, noCompiler, type Peers } from './udp/peers.ts';
+
+export const question = 'receive rate of the udp port against recvmmsg() in C and node:dgram on the same veth flood';
+
+const ROUNDS = 5;
+const FLOOD_SECONDS = 0.5;
+/** Fills a buffer, twice over. */
+const FILL_SECONDS = 0.05;
+const FILLS = 8;
+const BUFFER = 4 << 20;
+/** As in packet_rx: readings of the clock and an Immediate a turn, none for the frames themselves. */
+const HEAP_LIMIT = 4;
+
+type Who = 'ours' | 'plain' | 'c' | 'dgram';
+const NAMES: Record<Who, string> = { ours: 'ours', plain: 'ours, plain', c: 'C recvmmsg', dgram: 'node:dgram' };
+const ALL: readonly Who[] = ['ours', 'plain', 'c', 'dgram'];
+
+interface Report {
+  readonly received: number;
+  readonly dropped?: number;
+  readonly heapBytes: number;
+  readonly heapFrames: number;
+  readonly collections: number;
+}
+
+interface UdpTrial extends Trial {
+  readonly report: Report;
+}
+
+type Round = Record<Who, { readonly flood: UdpTrial; readonly backlog: UdpTrial }>;
+
+export async function run(): Promise<Figure[]> {
+  const reason = whyNot();
+  if (reason !== null) return [{ kind: 'unanswered', what: question, reason }];
+  const peers = compilePeers();
+  const lab = createVethNamespace();
+  const stop = () => {
+    endTrials();
+    lab.remove();
+    peers.remove();
+    process.exit(130);
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, stop);
+  try {
+    giveAddress(lab);
+    const rounds: Round[] = [];
+    for (let i = -1; i < ROUNDS; i++) {
+      const round: Partial<Round> = {};
+      for (let k = 0; k < ALL.length; k++) {
+        const who = ALL[(i + ALL.length + k) % ALL.length]!;
+        round[who] = { flood: await trial(lab, peers, who, 0), backlog: await trial(lab, peers, who, FILLS) };
+      }
+      if (i >= 0) rounds.push(round as Round);
+    }
+    return await figures(rounds);
+  } finally {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.off(signal, stop);
+    lab.remove();
+    peers.remove();
+  }
+}
+
+/** The kernel's own stack is to take the flood: its interface gets the station's addresses. */
+function giveAddress(lab: VethNamespace): void {
+  const mac = Buffer.from(STATION)
+    .toString('hex')
+    .replace(/(..)(?=.)/g, '$1:');
+  for (const args of [
+    ['link', 'set', RECEIVE_SIDE, 'address', mac],
+    ['address', 'add', '10.0.0.1/24', 'dev', RECEIVE_SIDE],
+  ]) {
+    const { status, stderr } = spawnSync('ip', ['-n', lab.name, ...args], { encoding: 'utf8' });
+    if (status !== 0) throw new Error(`ip ${args.join(' ')}: ${stderr}`);
+  }
+}
+
+async function trial(lab: VethNamespace, peers: Peers, who: Who, backlogs: number): Promise<UdpTrial> {
+  const args = [String(PORT), String(BUFFER)];
+  const { trial, output } = await floodAt(lab, backlogs === 0 ? FLOOD_SECONDS : FILL_SECONDS, {
+    backlogs,
+    command: {
+      ours: [process.execPath, script('receiver.js'), ...args],
+      plain: [process.execPath, script('receiver.js'), ...args, 'plain'],
+      c: [peers.path('recvmmsg'), ...args],
+      dgram: [process.execPath, script('dgram.js'), ...args],
+    }[who],
+    signal: 'SIGUSR2',
+    counts: (output) => reports(output).map(({ received, dropped = 0 }) => ({ received, dropped })),
+  });
+  const report = reports(output).at(-1)!;
+  if (report.dropped !== undefined && trial.received + trial.dropped !== trial.sent) {
+    throw new Error(`${trial.sent} sent, ${trial.received} received, ${trial.dropped} dropped`);
+  }
+  return { ...trial, report };
+}
+
+function reports({ stdout }: Output): Report[] {
+  const lines = stdout.trimEnd().split('\n').filter(Boolean);
+  return lines.map((line) => JSON.parse(line) as Report);
+}
+
+async function figures(rounds: readonly Round[]): Promise<Figure[]> {
+  const rate = ({ flood }: Round[Who]) => flood.received / flood.seconds;
+  const capacity = ({ backlog }: Round[Who]) => (backlog.received * 1e9) / backlog.cpuNs;
+  const inFlood = ({ flood }: Round[Who]) => (flood.received * 1e9) / flood.cpuNs;
+  const against = (a: Who, b: Who, what: string, unit: string, of: (trials: Round[Who]) => number, limit = {}) => {
+    const recorded = (who: Who) => {
+      let next = 0;
+      return { name: NAMES[who], measure: () => of(rounds[next++]![who]) };
+    };
+    return compare(what, unit, recorded(a), recorded(b), { rounds: ROUNDS, warmUps: 0, ...limit });
+  };
+  const unit = 'datagrams a second of processor time';
+  return [
+    await against('plain', 'c', 'capacity', unit, capacity),
+    await against('ours', 'c', 'capacity', unit, capacity),
+    await against('plain', 'dgram', 'capacity', unit, capacity, { atLeast: 2.5 }),
+    await against('ours', 'dgram', 'capacity', unit, capacity),
+    await against('ours', 'c', 'receive rate', 'frames/s', rate, { atLeast: 0.9 }),
+    await against('ours', 'dgram', 'receive rate', 'frames/s', rate),
+    await against('ours', 'c', 'in that flood', unit, inFlood),
+    await against('ours', 'dgram', 'in that flood', unit, inFlood),
+    heap(rounds.map(({ ours }) => ours.backlog.report)),
+  ];
+}
+
+function heap(all: readonly Report[]): Allocation {
+  const each = all.map(({ heapBytes, heapFrames }) => heapBytes / heapFrames);
+  const bytes = median(each);
+  return {
+    kind: 'bytes',
+    what: 'heap of our receiver',
+    frames: Math.round(median(all.map(({ heapFrames }) => heapFrames))),
+    bytes,
+    min: Math.min(...each),
+    max: Math.max(...each),
+    collections: all.reduce((sum, { collections }) => sum + collections, 0),
+    limit: { atMost: HEAP_LIMIT },
+    ok: bytes <= HEAP_LIMIT,
+  };
+}
+
+function script(name: string): string {
+  return fileURLToPath(new URL(`udp/${name}`, import.meta.url));
+}
+
+function whyNot(): string | null {
+  if (process.platform !== 'linux') return 'needs Linux';
+  if (process.getuid?.() !== 0) return 'needs root (a network namespace, packet sockets)';
+  if (availableParallelism() < 2) return 'needs two processors, one for the sender and one for the receiver';
+  for (const [tool, from, version] of [
+    ['ip', 'iproute2', '-V'],
+    ['taskset', 'util-linux', '-V'],
+  ] as const) {
+    if (spawnSync(tool, [version], { stdio: 'ignore' }).status !== 0) return `needs ${tool} (apt-get install ${from})`;
+  }
+  return noCompiler();
+}
