@@ -118,10 +118,13 @@ function ipv4Defrag(inet: Inet, fragment: SkBuff, hlen: number): number {
 
 /**
  * A frame that may be kept and written to: one in one piece, whose bytes nobody else reads, in a slot (a port's own ring must not
- * wait for us). The frame itself, or a copy, the original being gone; null: no memory, and it is still the caller's.
+ * wait for us), or in a longer buffer, if no slot takes it. The frame itself, or a copy, the original being gone; null: no memory, and it
+ * is still the caller's.
  */
 export function ownBytes(skb: SkBuff): SkBuff | null {
-  if (!skbCloned(skb) && skb.dataLen === 0 && skb.buf < skb.arena.slots) return skb;
+  const { slots, slotSize } = skb.arena;
+  const stays = skb.buf < slots || skb.len > slotSize - NET_SKB_PAD;
+  if (!skbCloned(skb) && skb.dataLen === 0 && stays) return skb;
   const copy = skbCopyExpand(skb, NET_SKB_PAD, 0);
   if (copy !== null) skb.pool.consume(skb);
   return copy;

@@ -155,6 +155,8 @@ function keep(skb: SkBuff): SkBuff | null {
   }
   skb.data += headers;
   skb.len -= headers;
+  // Longer than a slot: it waits where it lies.
+  if (copy === skb) return skb;
   copy.data += headers;
   copy.len -= headers;
   copy.pktType = PACKET_HOST;

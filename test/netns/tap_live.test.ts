@@ -25,14 +25,17 @@ interface Told {
   readonly port: Record<string, number>;
 }
 
-describe.skipIf(lacking !== undefined)(titled('inet behind a TAP device', lacking), () => {
+describe.skipIf(lacking !== undefined).each([
+  ['of 1500 bytes', ''],
+  ['of 9000 bytes', ',mtu=9000'],
+])(titled('inet behind a TAP device %s', lacking), (_, options) => {
   const folder = scratch('tap');
   let space: Namespace;
   let host: Child;
 
   beforeAll(async () => {
     space = await Namespace.make('tap');
-    host = await space.start([process.execPath, PROGRAM, 'tap:v0', `${FOUR}/24`, `${SIX}/64`]);
+    host = await space.start([process.execPath, PROGRAM, `tap:v0${options}`, `${FOUR}/24`, `${SIX}/64`]);
     await host.until('up', () => host.lines.length > 0, 20_000);
     await space.run(['sysctl', '-qw', 'net.ipv6.conf.v0.disable_ipv6=0', 'net.ipv6.conf.v0.accept_dad=0']);
     await space.ip('addr', 'add', '10.0.0.2/24', 'dev', 'v0');
@@ -61,7 +64,7 @@ describe.skipIf(lacking !== undefined)(titled('inet behind a TAP device', lackin
     ['IPv4, in fragments', `UDP4:${FOUR}:7000`, 8900],
     ['IPv6, in fragments', `UDP6:[${SIX}]:7000`, 8900],
     ['IPv4, as long as it can be', `UDP4:${FOUR}:7000`, 65_507],
-  ])('echoes socat’s datagram over %s', async (_, where, size) => {
+  ])('echoes socat’s datagram over %s', async (_way, where, size) => {
     const sent = randomBytes(size);
     const [from, to] = [join(folder.path, 'sent'), join(folder.path, 'heard')];
     writeFileSync(from, sent);
