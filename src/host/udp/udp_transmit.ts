@@ -45,6 +45,7 @@ const SEGMENTS_MAX = 64;
 const MESSAGE_MAX = 65_487;
 /** A call is made again so often after errors of earlier datagrams. */
 const TRIES_MAX = 4;
+const TWO_32 = 2 ** 32;
 
 export interface UdpTransmitOptions extends UdpFamilies {
   /** Put neighbours together. */
@@ -78,12 +79,14 @@ export class UdpTransmit {
   readonly #size = new Int32Array(TX_BURST);
   readonly #segment = new Int32Array(TX_BURST);
   readonly #closed = new Uint8Array(TX_BURST);
+  readonly #baseLow: number;
+  readonly #baseHigh: number;
   #merge: boolean;
   #messages = 0;
   #iovecsUsed = 0;
   #pieceAt = 0;
-  /** Where the payload of message 0 lies. */
-  #firstAt = 0;
+  /** Where the payload of message 0 lies, in the arena. */
+  #first = 0;
 
   constructor(fd: number, memory: HostArena, errors: UdpErrors, options: UdpTransmitOptions) {
     this.#fd = fd;
@@ -91,6 +94,8 @@ export class UdpTransmit {
     this.#errors = errors;
     this.#options = options;
     this.#merge = options.merge;
+    this.#baseLow = memory.baseAt % TWO_32;
+    this.#baseHigh = Math.floor(memory.baseAt / TWO_32);
     for (let i = 0; i < TX_BURST; i++) {
       const message = i * MMSGHDR_SIZE;
       writeWord(this.#vector.view, message + MSG_NAME, this.#names.at + i * NAME_SIZE);
@@ -163,7 +168,10 @@ export class UdpTransmit {
     // One datagram in one piece needs no vectors.
     const nameLen = view.getUint32(MSG_NAMELEN, true);
     const { at } = this.#names;
-    return this.#libc.sendtoAt(this.#fd, this.#firstAt, this.#size[0]!, MSG_DONTWAIT, at, nameLen) < 0 ? -1 : 1;
+    return this.#libc.sendtoAt(this.#fd, this.#memory.baseAt + this.#first, this.#size[0]!, MSG_DONTWAIT, at, nameLen) <
+      0
+      ? -1
+      : 1;
   }
 
   #sent(messages: number): number {
@@ -181,7 +189,7 @@ export class UdpTransmit {
 
   /** Makes frame `i` of the batch a message, or part of the last one. False: nothing that this socket can send, or no room. */
   #put(batch: FrameBatch, i: number): boolean {
-    const { view, baseAt } = this.#memory;
+    const { view } = this.#memory;
     const eth = batch.offset[i]!;
     const total = batch.len[i]!;
     const pieces = batch.pieces[i]!;
@@ -196,18 +204,18 @@ export class UdpTransmit {
     if (!writeDestination(this.#names.view, to * NAME_SIZE, view, eth, udp, this.#options)) return false;
     const inHead = Math.min(size, eth + head - payload);
     if (pieces === 0 && gso === 0 && this.#join(to, size)) {
-      this.#iovec(baseAt + payload, size);
+      this.#iovec(payload, size);
       return true;
     }
     const begin = this.#iovecsUsed;
     this.#open(to, size, gso);
     if (pieces > 0) this.#closed[to] = 1;
-    if (to === 0) this.#firstAt = baseAt + payload;
-    if (inHead > 0 || pieces === 0) this.#iovec(baseAt + payload, inHead);
+    if (to === 0) this.#first = payload;
+    if (inHead > 0 || pieces === 0) this.#iovec(payload, inHead);
     let left = size - inHead;
     for (let k = this.#pieceAt; k < this.#pieceAt + pieces && left > 0; k++) {
       const len = Math.min(left, batch.pieceLen[k]!);
-      this.#iovec(baseAt + batch.pieceOffset[k]!, len);
+      this.#iovec(batch.pieceOffset[k]!, len);
       left -= len;
     }
     this.#vector.view.setUint32(to * MMSGHDR_SIZE + MSG_IOVLEN, this.#iovecsUsed - begin, true);
@@ -237,7 +245,8 @@ export class UdpTransmit {
     const { view } = this.#vector;
     const message = to * MMSGHDR_SIZE;
     writeWord(view, message + MSG_IOV, this.#iovecs.at + this.#iovecsUsed * IOVEC_SIZE);
-    writeWord(view, message + MSG_CONTROL, 0);
+    view.setUint32(message + MSG_CONTROL, 0);
+    view.setUint32(message + MSG_CONTROL + 4, 0);
     view.setUint32(message + MSG_CONTROLLEN, 0, true);
     this.#count[to] = 1;
     this.#size[to] = size;
@@ -256,9 +265,13 @@ export class UdpTransmit {
     view.setUint32(i * MMSGHDR_SIZE + MSG_CONTROLLEN, SEGMENT_SIZE, true);
   }
 
-  #iovec(at: number, len: number): void {
+  /** An address in the arena is written from its two halves: a double would be boxed on its way into another function. */
+  #iovec(offset: number, len: number): void {
+    const { view } = this.#iovecs;
     const o = this.#iovecsUsed++ * IOVEC_SIZE;
-    writeWord(this.#iovecs.view, o, at);
-    this.#iovecs.view.setUint32(o + 8, len, true);
+    const low = this.#baseLow + offset;
+    view.setUint32(o, low >>> 0, true);
+    view.setUint32(o + 4, low >= TWO_32 ? this.#baseHigh + 1 : this.#baseHigh, true);
+    view.setUint32(o + 8, len, true);
   }
 }
