@@ -152,7 +152,8 @@ describe.skipIf(lacking !== undefined)(titled('netpoll doctor', lacking), () => 
   });
 
   it('needs no privileges', async () => {
-    const argv = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', ...NETPOLL, 'doctor', '10.2.0.2'];
+    const nobody = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups', 'env', 'NO_COLOR=1'];
+    const argv = [...nobody, ...NETPOLL, 'doctor', '10.2.0.2'];
     const { stdout } = await sender.run(argv, true);
     expect(stdout).toContain(`+6665@10.1.0.1/lan0,6666@10.2.0.2/${await gateway.macOf('in0')}`);
     expect(stdout).toMatch(/^ok {3}next hop {4}10\.1\.0\.254 \(gateway\) has hardware address/m);

@@ -49,6 +49,8 @@ function steps(kernel: GuestKernel): string[] {
     awaitHost(),
     // netcons_cmdline.sh
     loadModule(kernel, 'netconsole', cmdline),
+    // The log is replayed at once, more than a receiver's buffer holds: it gets time to read.
+    'usleep 500000',
     `echo "${BASE_MESSAGE}: netcons_cmdline" > /dev/kmsg`,
     'usleep 200000',
     'rmmod netconsole',
