@@ -3,7 +3,7 @@
  *
  *   namespace a                                          namespace b
  *   states.mjs, one process a state     ----veth----     answerer.mjs on 10.0.0.2
- *   packet:v0 as 10.0.0.77, or udp:10.0.0.1
+ *   packet:v0 or xdp:v0 as 10.0.0.77, or udp:10.0.0.1
  *
  * The client sends, hears the answer, and answers that on the same device (deferred: its hook runs inside the device's poll) and
  * on another one (at once). Only `normal` lets the event loop turn.
@@ -21,7 +21,7 @@ const OWN_ADDRESS = '10.0.0.77';
 const PORT = 7100;
 const OTHER_PORT = 7101;
 const STATES = ['normal', 'interrupts-off', 'softirq', 'panic', 'wedged'] as const;
-const PORTS = ['packet', 'udp'] as const;
+const PORTS = ['packet', 'xdp', 'udp'] as const;
 
 interface Told {
   readonly sent: number;
@@ -56,10 +56,11 @@ describe.skipIf(lacking !== undefined)(titled('netpoll on the ports of this host
   it.each(PORTS.flatMap((port) => STATES.map((state) => [port, state] as const)))('%s:, %s', async (port, state) => {
     const { a, b } = pair;
     const options = {
+      xdp: (remote: number) => `6665@${OWN_ADDRESS}/xdp:${a.device},${remote}@${b.address}/${b.mac}`,
       packet: (remote: number) => `6665@${OWN_ADDRESS}/packet:${a.device},${remote}@${b.address}/${b.mac}`,
       udp: (remote: number) => `6665@${a.address}/udp:${a.address}:6665,${remote}@${b.address}/`,
     };
-    const other = port === 'packet' ? 'udp' : 'packet';
+    const other = port === 'udp' ? 'packet' : 'udp';
     const before = answerer.lines.length;
     const argv = [
       process.execPath,
