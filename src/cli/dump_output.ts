@@ -4,7 +4,7 @@
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { SetupError } from '../base/status.ts';
 import { ETH_HLEN } from '../wire/eth.ts';
-import { PCAP_HEADER_LEN, PCAP_RECORD_LEN } from '../wire/pcap_format.ts';
+import { PCAP_RECORD_LEN } from '../wire/pcap_format.ts';
 import { writePcapHeader, writePcapRecord } from '../wire/pcap_writer.ts';
 import { FramePrinter, type PrintOptions } from '../wire/print.ts';
 import { printCharacters, printHex } from '../wire/print_hex.ts';
@@ -70,7 +70,6 @@ export function fileOutput(path: string, snapLen: number): DumpOutput {
     for (let from = 0; from < at; ) from += writeSync(fd, buffer, from, at - from);
     at = 0;
   };
-  if (at !== PCAP_HEADER_LEN) throw new Error('a capture header has 24 bytes');
   return {
     put({ bytes, start, length, wireLength, tsUs }) {
       at = writePcapRecord(view, at, tsUs, length, wireLength);

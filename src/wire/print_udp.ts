@@ -32,7 +32,7 @@ const RX_FLAGS: readonly (readonly [number, string])[] = [
   [2, 'req-ack'],
   [4, 'last-pckt'],
   [8, 'more-pckts'],
-  [32, 'free-pckt'],
+  [16, 'free-pckt'],
 ];
 
 /** `len` bytes from the UDP header on. */
