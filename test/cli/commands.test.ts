@@ -103,7 +103,7 @@ describe('netpoll send, collect and pong', () => {
 describe('a command line that is wrong', () => {
   it.each([
     [['collect', '--listen', 'nonsense'], 2, /no scheme \(give udp:/],
-    [['collect', '--listen', 'tap:x'], 2, /unknown scheme tap:/],
+    [['collect', '--listen', 'tape:x'], 2, /unknown scheme tape:/],
     [['collect', '--listen', 'udp:127.0.0.1:99999'], 2, /99999 is not a port/],
     [['collect', '--http', 'nowhere'], 2, /--http nowhere: give ADDRESS:PORT/],
     [['collect', '--listen', 'packet:nosuchif:6666', '--no-http'], 1, /there is no interface "nosuchif"; there are: /],
@@ -119,7 +119,7 @@ describe('a command line that is wrong', () => {
   });
 
   it('does not keep --help from showing examples', async () => {
-    for (const command of ['start', 'collect', 'send', 'pong']) {
+    for (const command of ['start', 'collect', 'send', 'pong', 'doctor', 'sysrq', 'forward', 'dump']) {
       const { code, stdout } = await ended(await netpoll([command, '--help']));
       expect(code).toBe(0);
       expect(stdout).toContain('Examples:');
