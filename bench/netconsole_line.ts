@@ -7,7 +7,7 @@
 //
 // The datagrams end in this host: on a UDP socket that nobody reads, and on a veth whose other end nobody listens to.
 
-import { createNetconsole, parseNetconsoleParam } from '../src/clients/netconsole.ts';
+import { createNetconsole, parseNetconsoleParam } from '../src/clients/netconsole/netconsole.ts';
 import { nicPort } from '../src/drivers/nic/nic.ts';
 import { createHostMachine, type HostMachine } from '../src/host/host_machine.ts';
 import type { PacketPort } from '../src/host/packet/packet_port.ts';

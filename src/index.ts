@@ -17,6 +17,15 @@ export {
   NETDEV_TX_OK,
   SetupError,
 } from './base/status.ts';
+export { NetconsoleConfigfs } from './clients/netconsole/configfs.ts';
+export {
+  Extradata,
+  SYSDATA_NAMES,
+  type SysdataName,
+  USERDATA_ITEMS_MAX,
+  USERDATA_NAME_MAX,
+  USERDATA_VALUE_MAX,
+} from './clients/netconsole/extradata.ts';
 export {
   createNetconsole,
   Netconsole,
@@ -25,17 +34,8 @@ export {
   NetconsoleTarget,
   type ParsedParam,
   parseNetconsoleParam,
-} from './clients/netconsole.ts';
-export { NetconsoleConfigfs } from './clients/netconsole_configfs.ts';
-export {
-  Extradata,
-  SYSDATA_NAMES,
-  type SysdataName,
-  USERDATA_ITEMS_MAX,
-  USERDATA_NAME_MAX,
-  USERDATA_VALUE_MAX,
-} from './clients/netconsole_extradata.ts';
-export { STATE_DEACTIVATED, STATE_DISABLED, STATE_ENABLED, type TargetState } from './clients/netconsole_target.ts';
+} from './clients/netconsole/netconsole.ts';
+export { STATE_DEACTIVATED, STATE_DISABLED, STATE_ENABLED, type TargetState } from './clients/netconsole/target.ts';
 export { createPong, type Pong, type PongOptions } from './clients/pong.ts';
 export {
   nstatText,
@@ -45,10 +45,10 @@ export {
   procSoftirqs,
   procSoftnetStat,
 } from './clients/procfs.ts';
-export { SYSRQ_COUNTERS, SYSRQ_REFUSALS, type SysrqCounter, type SysrqRefusal } from './clients/sysrq_audit.ts';
-export { createSysrqListener, SysrqListener, type SysrqListenerOptions } from './clients/sysrq_listener.ts';
-export { addSysrqNet } from './clients/sysrq_net.ts';
-export { type SysrqResult, SysrqSender, type SysrqSenderOptions } from './clients/sysrq_sender.ts';
+export { SYSRQ_COUNTERS, SYSRQ_REFUSALS, type SysrqCounter, type SysrqRefusal } from './clients/sysrq/audit.ts';
+export { createSysrqListener, SysrqListener, type SysrqListenerOptions } from './clients/sysrq/listener.ts';
+export { addSysrqNet } from './clients/sysrq/net.ts';
+export { type SysrqResult, SysrqSender, type SysrqSenderOptions } from './clients/sysrq/sender.ts';
 export {
   devAllocSkb,
   napiAllocSkb,
@@ -335,8 +335,8 @@ export { BOND_OPTIONS, type BondOptionName } from './stacked/bond/option_table.t
 export { bondGetOption, bondSetOption, bondSetOptions } from './stacked/bond/options.ts';
 export { type BondReportOptions, bondReport } from './stacked/bond/proc_bonding.ts';
 export { bondRelease } from './stacked/bond/release.ts';
-export { type BridgeOptions, createBridge, destroyBridge } from './stacked/bridge.ts';
-export { type Bridge, type BridgePort, bridgeOf } from './stacked/bridge_dev.ts';
-export { brAddIf, brDelIf } from './stacked/bridge_if.ts';
-export { createVlan, removeVlan, type VlanOptions } from './stacked/vlan.ts';
+export { type BridgeOptions, createBridge, destroyBridge } from './stacked/bridge/bridge.ts';
+export { type Bridge, type BridgePort, bridgeOf } from './stacked/bridge/bridge_dev.ts';
+export { brAddIf, brDelIf } from './stacked/bridge/bridge_if.ts';
+export { createVlan, removeVlan, type VlanOptions } from './stacked/vlan/vlan.ts';
 export { type IpAddress, parseIp, printIp } from './wire/address.ts';

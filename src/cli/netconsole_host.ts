@@ -8,7 +8,7 @@ import {
   type Netconsole,
   type NetconsoleOptions,
   parseNetconsoleParam,
-} from '../clients/netconsole.ts';
+} from '../clients/netconsole/netconsole.ts';
 import type { NetDevice } from '../device/net_device.ts';
 import { createHostMachine, type HostMachine } from '../host/host_machine.ts';
 import type { Netpoll } from '../netpoll/netpoll.ts';

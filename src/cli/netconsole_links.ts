@@ -10,8 +10,8 @@
  */
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import type { Netconsole } from '../clients/netconsole.ts';
-import { STATE_DEACTIVATED } from '../clients/netconsole_target.ts';
+import type { Netconsole } from '../clients/netconsole/netconsole.ts';
+import { STATE_DEACTIVATED } from '../clients/netconsole/target.ts';
 import { devChangeName } from '../device/change.ts';
 import { IFF_UP, type NetDevice } from '../device/net_device.ts';
 import { NetdevEvent } from '../device/netdev_event.ts';

@@ -4,8 +4,8 @@
  */
 import { createInterface } from 'node:readline';
 import { Errno, SetupError } from '../base/status.ts';
-import type { Netconsole } from '../clients/netconsole.ts';
-import { kstrtobool } from '../clients/netconsole_attributes.ts';
+import { kstrtobool } from '../clients/netconsole/attributes.ts';
+import type { Netconsole } from '../clients/netconsole/netconsole.ts';
 import type { Printk } from '../machine/printk.ts';
 import { npinfoOf } from '../netpoll/npinfo.ts';
 import { decodeText, printableText } from '../wire/netconsole_text.ts';

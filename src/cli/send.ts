@@ -4,7 +4,7 @@
 import { createInterface } from 'node:readline';
 import type { Command } from 'commander';
 import { SetupError } from '../base/status.ts';
-import { createNetconsole } from '../clients/netconsole.ts';
+import { createNetconsole } from '../clients/netconsole/netconsole.ts';
 import { Netpoll } from '../netpoll/netpoll.ts';
 import { type NetpollInfo, npinfoOf } from '../netpoll/npinfo.ts';
 import { MAX_UDP_CHUNK } from '../netpoll/reserve.ts';

@@ -9,7 +9,7 @@ import { createSocket, type Socket } from 'node:dgram';
 import type { Command } from 'commander';
 import pc from 'picocolors';
 import { SetupError } from '../base/status.ts';
-import { SysrqSender } from '../clients/sysrq_sender.ts';
+import { SysrqSender } from '../clients/sysrq/sender.ts';
 import { hmacSha256, randomFill } from '../host/sysrq_mac.ts';
 import { isSysrqKey } from '../machine/sysrq.ts';
 import { SysrqStatus } from '../wire/sysrq_command.ts';

@@ -8,8 +8,8 @@
  * polls, as a kernel's panic loop would, so that b can reset it.
  */
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
-import { createSysrqListener } from '../clients/sysrq_listener.ts';
-import { addSysrqNet } from '../clients/sysrq_net.ts';
+import { createSysrqListener } from '../clients/sysrq/listener.ts';
+import { addSysrqNet } from '../clients/sysrq/net.ts';
 import { hmacSha256 } from '../host/sysrq_mac.ts';
 import type { DemoMember } from '../lab/demo_fleet.ts';
 import { Sysrq } from '../machine/sysrq.ts';

@@ -1,7 +1,7 @@
 /**
  * netpoll sysrq --list: the keys that a machine of ours has, by themselves, and what allows them.
  */
-import { addSysrqNet } from '../clients/sysrq_net.ts';
+import { addSysrqNet } from '../clients/sysrq/net.ts';
 import { Net } from '../device/net.ts';
 import { Machine } from '../machine/machine.ts';
 import { Sysrq } from '../machine/sysrq.ts';

@@ -9,10 +9,10 @@
  */
 import type { Prng } from '../base/prng.ts';
 import { NETDEV_TX_OK } from '../base/status.ts';
-import { createNetconsole, type Netconsole, parseNetconsoleParam } from '../clients/netconsole.ts';
+import { createNetconsole, type Netconsole, parseNetconsoleParam } from '../clients/netconsole/netconsole.ts';
 import { createPong, type Pong } from '../clients/pong.ts';
-import { createSysrqListener, type SysrqListener } from '../clients/sysrq_listener.ts';
-import { addSysrqNet } from '../clients/sysrq_net.ts';
+import { createSysrqListener, type SysrqListener } from '../clients/sysrq/listener.ts';
+import { addSysrqNet } from '../clients/sysrq/net.ts';
 import type { DeviceOps, NetDevice } from '../device/net_device.ts';
 import { devOpen } from '../device/open.ts';
 import { createNic } from '../drivers/nic/nic.ts';

@@ -2,7 +2,7 @@
  * What the watcher of a bond storm says and hears, through its ordinary stack: pings and PONGs, the log, SysRq commands.
  */
 import type { Prng } from '../base/prng.ts';
-import { SysrqSender } from '../clients/sysrq_sender.ts';
+import { SysrqSender } from '../clients/sysrq/sender.ts';
 import { Inet } from '../inet/inet.ts';
 import { udpBind } from '../inet/udp.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';

@@ -11,7 +11,7 @@
  */
 
 import { assert } from '../base/assert.ts';
-import { createNetconsole, parseNetconsoleParam } from '../clients/netconsole.ts';
+import { createNetconsole, parseNetconsoleParam } from '../clients/netconsole/netconsole.ts';
 import type { Net } from '../device/net.ts';
 import type { NetDevice } from '../device/net_device.ts';
 import { devOpen } from '../device/open.ts';

@@ -3,7 +3,7 @@
  * them from a keyboard finds them here.
  *
  * Keys of things that we do not have (VT, block layer, ftrace, sched_ext, frame buffers) have no operation, as in a kernel built
- * without them; whoever brings such a thing along registers its key: locks (d) in clients/sysrq_net.ts, a debugger's g.
+ * without them; whoever brings such a thing along registers its key: locks (d) in clients/sysrq/net.ts, a debugger's g.
  */
 import { panic } from './panic.ts';
 import type { Sysrq } from './sysrq.ts';

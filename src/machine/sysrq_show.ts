@@ -1,6 +1,6 @@
 /**
  * What the showing keys print of a machine: its memory for frames, CPUs, softirqs, interrupt lines, tasks, timers. Devices add their
- * part to these reports (clients/sysrq_net.ts).
+ * part to these reports (clients/sysrq/net.ts).
  *
  * A line a thing, bounded: a report must come through a network card that may be the trouble.
  */

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { parseNetconsoleParam } from '../clients/netconsole.ts';
+import { parseNetconsoleParam } from '../clients/netconsole/netconsole.ts';
 import { printIp, printMac } from '../wire/address.ts';
 import { explainOptionError, netpollParseOptions, netpollPrintOptions } from './options.ts';
 

@@ -9,7 +9,7 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { describe, expect, it } from 'vitest';
-import { parseNetconsoleParam } from '../clients/netconsole.ts';
+import { parseNetconsoleParam } from '../clients/netconsole/netconsole.ts';
 import { testDevice, testNet } from '../device/device.fixture.ts';
 import { devClose } from '../device/open.ts';
 import { parseIp, parseMac, printIp, printMac } from '../wire/address.ts';

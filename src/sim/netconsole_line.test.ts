@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { NET_XMIT_DROP } from '../base/status.ts';
-import { createNetconsole, parseNetconsoleParam } from '../clients/netconsole.ts';
+import { createNetconsole, parseNetconsoleParam } from '../clients/netconsole/netconsole.ts';
 import { createPong, type Pong } from '../clients/pong.ts';
 import type { Net } from '../device/net.ts';
 import type { NetDevice } from '../device/net_device.ts';

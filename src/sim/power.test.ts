@@ -1,9 +1,9 @@
 import { createHmac } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { createNetconsole, parseNetconsoleParam } from '../clients/netconsole.ts';
-import { createSysrqListener } from '../clients/sysrq_listener.ts';
-import { addSysrqNet } from '../clients/sysrq_net.ts';
-import { SysrqSender } from '../clients/sysrq_sender.ts';
+import { createNetconsole, parseNetconsoleParam } from '../clients/netconsole/netconsole.ts';
+import { createSysrqListener } from '../clients/sysrq/listener.ts';
+import { addSysrqNet } from '../clients/sysrq/net.ts';
+import { SysrqSender } from '../clients/sysrq/sender.ts';
 import { Sysrq } from '../machine/sysrq.ts';
 import { netpollParseOptions } from '../netpoll/options.ts';
 import type { SysrqMac } from '../wire/sysrq_command.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { createNetconsole, parseNetconsoleParam } from '../clients/netconsole.ts';
+import { createNetconsole, parseNetconsoleParam } from '../clients/netconsole/netconsole.ts';
 import { createSnull } from '../drivers/snull.ts';
 import { Inet } from '../inet/inet.ts';
 import { udpBind } from '../inet/udp.ts';

@@ -5,7 +5,7 @@
  *          ^ control socket                        +--> netpoll collect --listen packet:v0:6666
  *
  * Addresses, ports, messages, keys and values are the scripts'. What they write to configfs goes to our tree. Over_bonding and
- * netpoll_basic are in src/clients/netconsole_selftests.test.ts, on simulated machines.
+ * netpoll_basic are in src/clients/netconsole/selftests.test.ts, on simulated machines.
  */
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

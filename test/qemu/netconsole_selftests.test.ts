@@ -6,7 +6,7 @@
  *                                                 +--> netpoll collect --listen packet:tap0:6666
  *
  * What a kernel has depends on its release (userdata since 6.9, sysdata since 6.15, resume since 7.0): the guest says what it
- * has, and of that everything is wanted. Those of a 7.2 are in the recordings (src/clients/netconsole_dynamic.test.ts).
+ * has, and of that everything is wanted. Those of a 7.2 are in the recordings (src/clients/netconsole/dynamic.test.ts).
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Child } from '../netns/child.ts';

@@ -10,7 +10,7 @@ import { skbPut } from '../../skb/sk_buff.ts';
 import { devQueueXmit } from '../../stack/dev_queue_xmit.ts';
 import { ARPOP_REPLY, ARPOP_REQUEST, writeArp } from '../../wire/arp.ts';
 import { ETH_P_ARP, writeEth } from '../../wire/eth.ts';
-import { brAddIf, bridgeOf, createBridge } from '../bridge.ts';
+import { brAddIf, bridgeOf, createBridge } from '../bridge/bridge.ts';
 import { type ArpRig, arpRig } from './arp_rig.fixture.ts';
 import { BOND_MODE_ALB, BOND_MODE_TLB } from './bond.ts';
 import { bondRelease } from './release.ts';

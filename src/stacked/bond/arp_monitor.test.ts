@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { testDevice } from '../../device/device.fixture.ts';
 import { devOpen } from '../../device/open.ts';
 import { parseIp } from '../../wire/address.ts';
-import { createVlan } from '../vlan.ts';
+import { createVlan } from '../vlan/vlan.ts';
 import { type ArpRig, arpRig, TARGET, TARGET6 } from './arp_rig.fixture.ts';
 import {
   BOND_ARP_FILTER,

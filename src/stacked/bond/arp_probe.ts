@@ -16,7 +16,7 @@ import { DropReason } from '../../skb/drop_reason.ts';
 import type { SkBuff } from '../../skb/sk_buff.ts';
 import { type IpAddress, printIp } from '../../wire/address.ts';
 import { ARPOP_REQUEST } from '../../wire/arp.ts';
-import type { VlanDev } from '../vlan_dev.ts';
+import type { VlanDev } from '../vlan/vlan_dev.ts';
 import { arpCreate, ndiscNsCreate } from './arp_frame.ts';
 import { BOND_ARP_VALIDATE_NONE, type Bonding, type Slave } from './bond.ts';
 import { bondDevQueueXmit } from './dev_queue_xmit.ts';

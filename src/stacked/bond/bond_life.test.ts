@@ -1,7 +1,7 @@
 /** Whatever is done to a bond, in whatever order, it stays whole: nothing throws, nothing leaks, who leaves is what he was. */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { createNetconsole, type Netconsole, parseNetconsoleParam } from '../../clients/netconsole.ts';
+import { createNetconsole, type Netconsole, parseNetconsoleParam } from '../../clients/netconsole/netconsole.ts';
 import { IFF_SLAVE, IFF_UP, type NetDevice } from '../../device/net_device.ts';
 import { devClose, devOpen } from '../../device/open.ts';
 import { devMcAdd, devMcDel, devSetPromiscuity } from '../../device/rx_mode.ts';

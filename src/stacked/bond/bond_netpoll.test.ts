@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { Errno } from '../../base/status.ts';
-import { createNetconsole, parseNetconsoleParam } from '../../clients/netconsole.ts';
+import { createNetconsole, parseNetconsoleParam } from '../../clients/netconsole/netconsole.ts';
 import type { NetDevice } from '../../device/net_device.ts';
 import { netifStopQueue, netifWakeQueue } from '../../device/netdev_queue.ts';
 import { devClose, devOpen } from '../../device/open.ts';

@@ -7,7 +7,7 @@
 import type { NetDevice } from '../../device/net_device.ts';
 import type { SkBuff } from '../../skb/sk_buff.ts';
 import { vlanInsertTag } from '../../skb/vlan_tag.ts';
-import { type VlanDev, vlanDevPriv } from '../vlan_dev.ts';
+import { type VlanDev, vlanDevPriv } from '../vlan/vlan_dev.ts';
 
 /** Tags in the order of the wire, none for the bond itself; null: `end` does not stand on `start`. (`bond_verify_device_path`) */
 export function bondVerifyDevicePath(start: NetDevice, end: NetDevice): VlanDev[] | null {

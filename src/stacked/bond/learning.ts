@@ -10,7 +10,7 @@ import { DropReason } from '../../skb/drop_reason.ts';
 import { skbPut } from '../../skb/sk_buff.ts';
 import { vlanInsertTag } from '../../skb/vlan_tag.ts';
 import { ETH_HLEN, ETH_ZLEN, writeEth } from '../../wire/eth.ts';
-import { type VlanDev, vlanDevPriv } from '../vlan_dev.ts';
+import { type VlanDev, vlanDevPriv } from '../vlan/vlan_dev.ts';
 import type { Slave } from './bond.ts';
 import { bondDevQueueXmit } from './dev_queue_xmit.ts';
 

@@ -24,7 +24,7 @@ import {
 } from '../../wire/arp.ts';
 import { ETH_ALEN, ETH_P_ARP, isBroadcastMac, isValidMac, macEquals } from '../../wire/eth.ts';
 import { VLAN_VID_MASK } from '../../wire/vlan.ts';
-import { isBridgeMaster } from '../bridge_dev.ts';
+import { isBridgeMaster } from '../bridge/bridge_dev.ts';
 import { type AlbBondInfo, type RlbClient, simpleHash } from './alb_info.ts';
 import type { Bonding, Slave } from './bond.ts';
 import { networkAt } from './flow_ip.ts';

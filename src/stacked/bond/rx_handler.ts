@@ -13,7 +13,7 @@ import type { RxHandlerResult } from '../../device/net_device.ts';
 import { pskbExpandHead } from '../../skb/copy.ts';
 import { PACKET_BROADCAST, PACKET_HOST, PACKET_MULTICAST, type SkBuff, skbHeaderCloned } from '../../skb/sk_buff.ts';
 import { ETH_ALEN } from '../../wire/eth.ts';
-import { isBridgeMaster } from '../bridge_dev.ts';
+import { isBridgeMaster } from '../bridge/bridge_dev.ts';
 import { BOND_MODE_ALB, type Bonding, type Slave } from './bond.ts';
 
 /** The slave's rxHandler. 'consumed': the frame is gone; else it is still the caller's, 'another': on the bond now. */
