@@ -84,7 +84,7 @@ export function takeVnetHeader(skb: SkBuff, vnet: VnetHeader): boolean {
     if (types === 0 || vnet.gso_size === 0) return false;
     if ((vnet.gso_type & GSO_ECN) !== 0) types |= SKB_GSO_TCP_ECN;
   }
-  const least = types === SKB_GSO_TCPV6 ? 40 : 20;
+  const least = (types & SKB_GSO_TCPV6) !== 0 ? 40 : 20;
   let headers = least + transportLen;
   if ((vnet.flags & NEEDS_CSUM) !== 0) {
     if (vnet.csum_start + Math.max(transportLen, vnet.csum_offset + 2) > skb.len || vnet.csum_start < least)
