@@ -13,13 +13,9 @@ import { Errno } from '../base/status.ts';
 import { devSetAllmulti, devSetPromiscuity } from '../device/change.ts';
 import type { NetDevice, RxHandlerResult } from '../device/net_device.ts';
 import { netdevRxHandlerRegister, netdevRxHandlerUnregister } from '../device/upper.ts';
-import { skbForwardable } from '../drivers/forward.ts';
-import { CHECKSUM_COMPLETE, CHECKSUM_NONE } from '../skb/checksum_state.ts';
-import { DropReason } from '../skb/drop_reason.ts';
-import { PACKET_LOOPBACK, type SkBuff, skbIsGso, skbPush } from '../skb/sk_buff.ts';
+import { PACKET_LOOPBACK, type SkBuff, skbIsGso } from '../skb/sk_buff.ts';
 import { devQueueXmit } from '../stack/dev_queue_xmit.ts';
-import { skbChecksumSetup } from '../stacked/checksum_setup.ts';
-import { ETH_HLEN } from '../wire/eth.ts';
+import { skbForwardTo } from '../stacked/forward_to.ts';
 
 export const FORWARD_COUNTERS = ['frames', 'bytes', 'super_frames', 'too_long', 'dropped'] as const;
 export type ForwardCounters = Counters<(typeof FORWARD_COUNTERS)[number]>;
@@ -86,14 +82,8 @@ function forward(each: ForwardWay, skb: SkBuff): RxHandlerResult {
   if (skb.pktType === PACKET_LOOPBACK) return 'pass';
   const { to } = each;
   const { values } = each.counters;
-  // What the hardware summed on the way in covers other bytes on the way out.
-  if (skb.ipSummed === CHECKSUM_COMPLETE) skb.ipSummed = CHECKSUM_NONE;
-  skbChecksumSetup(skb);
-  skb.dev = to;
-  skbPush(skb, ETH_HLEN);
-  if (!skbForwardable(to, skb)) {
+  if (!skbForwardTo(to, skb)) {
     values[TOO_LONG]!++;
-    skb.pool.kfree(skb, DropReason.PKT_TOO_BIG);
     return 'consumed';
   }
   const { len } = skb;

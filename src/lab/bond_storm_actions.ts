@@ -12,6 +12,7 @@ import { bondEnslave } from '../stacked/bond/enslave.ts';
 import { bondRelease } from '../stacked/bond/release.ts';
 import type { StormHost, StormMachine } from './bond_storm_hosts.ts';
 import type { StormWatcher } from './bond_storm_watcher.ts';
+import { LINE_TROUBLES, lineTrouble } from './trouble.ts';
 
 /** X, t and m are the seeds' storm; the others are what else shows something. X has no operation: help. */
 const STORM_KEYS = 'XXtttmmmplqwd57h';
@@ -107,20 +108,8 @@ function trouble(storm: Storm): void {
   const port = side.ports[i]!;
   const afterNs = chance.below(8e6);
   const kind = chance.below(7);
-  if (kind === 0) {
-    port.setLink(false);
-    world.after(afterNs, () => port.setLink(true));
-  } else if (kind === 1) {
-    port.setTxStalled(true);
-    world.after(afterNs, () => port.setTxStalled(false));
-  } else if (kind === 2) {
-    port.setIrqStuck(true);
-    world.after(afterNs, () => port.setIrqStuck(false));
-  } else if (kind === 3) {
-    wire.partitioned = true;
-    world.after(afterNs, () => {
-      wire.partitioned = false;
-    });
+  if (kind < LINE_TROUBLES) {
+    lineTrouble(world, port, wire, kind, afterNs);
   } else if (kind === 4) {
     wire.loss = chance.below(1000) / 1000;
     world.after(afterNs, () => {

@@ -19,6 +19,7 @@ import { IPPROTO_TCP, IPPROTO_UDP, writeIpv4 } from '../wire/ipv4.ts';
 import { writeUdp } from '../wire/udp.ts';
 import { reshapeCard, tuneCard } from './seed_cards.ts';
 import { NETPOLL_PORT, type SeedStation, STACK_PORT } from './seed_station.ts';
+import { LINE_TROUBLES, lineTrouble } from './trouble.ts';
 
 const HEADERS = 42;
 
@@ -191,20 +192,8 @@ function trouble(world: World, wire: Wire, chance: Prng, station: SeedStation): 
   const port = station.card;
   const afterNs = chance.below(5e6);
   const kind = chance.below(6);
-  if (kind === 0) {
-    port.setLink(false);
-    world.after(afterNs, () => port.setLink(true));
-  } else if (kind === 1) {
-    port.setTxStalled(true);
-    world.after(afterNs, () => port.setTxStalled(false));
-  } else if (kind === 2) {
-    port.setIrqStuck(true);
-    world.after(afterNs, () => port.setIrqStuck(false));
-  } else if (kind === 3) {
-    wire.partitioned = true;
-    world.after(afterNs, () => {
-      wire.partitioned = false;
-    });
+  if (kind < LINE_TROUBLES) {
+    lineTrouble(world, port, wire, kind, afterNs);
   } else if (kind === 4) {
     onCpu(station, () => station.down());
     world.after(afterNs, () => onCpu(station, () => station.up()));

@@ -9,6 +9,7 @@ import { fold } from './checksum.ts';
 
 export const IPV4_HLEN = 20;
 export const IPPROTO_ICMP = 1;
+export const IPPROTO_IGMP = 2;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
 /** Any fragment: more-fragments bit, or an offset. */

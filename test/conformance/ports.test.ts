@@ -16,6 +16,8 @@ import { World } from '../../src/sim/world.ts';
 import { createArena } from '../../src/skb/arena.ts';
 import { type PortRig, portCases } from './port_cases.ts';
 
+const PACKET_RING = { blocks: 16, blockSize: 32 << 10 };
+
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** A broadcast frame of an experimental EtherType. */
@@ -50,22 +52,15 @@ function simRig(): PortRig {
   };
 }
 
-/** The other end is a packet port too: what one test holds against the other is checked with other programs in test/netns. */
-function vethRig(scheme: 'packet' | 'xdp', more: OpenPortOptions = {}): PortRig {
-  const veth = createVeth();
-  const executive = new HostExecutive();
-  const options = { blocks: 16, blockSize: 32 << 10 };
-  const memory = createHostArena({ slots: 512, reserveBytes: 4 << 20 });
-  const peer = openPort(veth.b, executive, options);
-  const peerMemory = createHostArena({ slots: 64, reserveBytes: 4 << 20 });
-  peer.open(peerMemory, () => {});
+/** The other end of a rig: an interface of the kernel's, seen by a packet port. */
+function packetPeer(device: string, executive: HostExecutive): Pick<PortRig, 'inject' | 'sent'> & { close(): void } {
+  const memory = createHostArena({ slots: 64, reserveBytes: 4 << 20 });
+  const peer = openPort(device, executive, PACKET_RING);
+  peer.open(memory, () => {});
   const batch = new FrameBatch(64);
   return {
-    port: openPort(`${scheme}:${veth.a}`, executive, { ...options, ...more }),
-    memory,
-    frame: plainFrame,
     inject(bytes) {
-      peerMemory.bytes.set(bytes, 64);
+      memory.bytes.set(bytes, 64);
       batch.offset[0] = 64;
       batch.len[0] = bytes.length;
       batch.vlanTci[0] = -1;
@@ -76,12 +71,27 @@ function vethRig(scheme: 'packet' | 'xdp', more: OpenPortOptions = {}): PortRig 
       const heard: Uint8Array[] = [];
       for (let n = peer.rxBurst(0, batch, 64); n > 0; n = peer.rxBurst(0, batch, 64)) {
         for (let i = 0; i < n; i++) {
-          heard.push(peerMemory.bytes.slice(batch.offset[i], batch.offset[i]! + batch.len[i]!));
-          peerMemory.release(batch.buf[i]!);
+          heard.push(memory.bytes.slice(batch.offset[i], batch.offset[i]! + batch.len[i]!));
+          memory.release(batch.buf[i]!);
         }
       }
       return heard;
     },
+    close: () => peer.close(),
+  };
+}
+
+/** The other end is a packet port too: what one test holds against the other is checked with other programs in test/netns. */
+function vethRig(scheme: 'packet' | 'xdp', more: OpenPortOptions = {}): PortRig {
+  const veth = createVeth();
+  const executive = new HostExecutive();
+  const peer = packetPeer(veth.b, executive);
+  return {
+    port: openPort(`${scheme}:${veth.a}`, executive, { ...PACKET_RING, ...more }),
+    memory: createHostArena({ slots: 512, reserveBytes: 4 << 20 }),
+    frame: plainFrame,
+    inject: peer.inject,
+    sent: peer.sent,
     settle: () => pause(12),
     close() {
       peer.close();
@@ -132,36 +142,16 @@ async function udpRig(): Promise<PortRig> {
   };
 }
 
-/** The other end is the kernel's interface, seen by a packet port. */
 function tapRig(spec = ''): PortRig {
   const name = createTap();
   const executive = new HostExecutive();
-  const peerMemory = createHostArena({ slots: 64, reserveBytes: 4 << 20 });
-  const peer = openPort(`packet:${name}`, executive, { blocks: 16, blockSize: 32 << 10 });
-  peer.open(peerMemory, () => {});
-  const batch = new FrameBatch(64);
+  const peer = packetPeer(`packet:${name}`, executive);
   return {
     port: openPort(`tap:${name}${spec}`, executive, { superFrames: 8 }),
     memory: createHostArena({ slots: 512, reserveBytes: 4 << 20 }),
     frame: plainFrame,
-    inject(bytes) {
-      peerMemory.bytes.set(bytes, 64);
-      batch.offset[0] = 64;
-      batch.len[0] = bytes.length;
-      batch.vlanTci[0] = -1;
-      peer.txBurst(0, batch, 1);
-      peer.txReap(0, batch);
-    },
-    sent() {
-      const heard: Uint8Array[] = [];
-      for (let n = peer.rxBurst(0, batch, 64); n > 0; n = peer.rxBurst(0, batch, 64)) {
-        for (let i = 0; i < n; i++) {
-          heard.push(peerMemory.bytes.slice(batch.offset[i], batch.offset[i]! + batch.len[i]!));
-          peerMemory.release(batch.buf[i]!);
-        }
-      }
-      return heard;
-    },
+    inject: peer.inject,
+    sent: peer.sent,
     settle: () => pause(12),
     close() {
       peer.close();

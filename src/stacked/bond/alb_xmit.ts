@@ -13,7 +13,7 @@
  */
 import { type SkBuff, skbHeadlen } from '../../skb/sk_buff.ts';
 import { ETH_ALEN, ETH_P_ARP, ETH_P_IP, ETH_P_IPV6, isBroadcastMac } from '../../wire/eth.ts';
-import { IPV4_HLEN, ipv4Dest, ipv4Protocol } from '../../wire/ipv4.ts';
+import { IPPROTO_IGMP, IPV4_HLEN, ipv4Dest, ipv4Protocol } from '../../wire/ipv4.ts';
 import { IPV6_HLEN } from '../../wire/ipv6.ts';
 import { simpleHash } from './alb_info.ts';
 import type { Bonding, Slave } from './bond.ts';
@@ -22,7 +22,6 @@ import { rlbArpXmit } from './rlb.ts';
 import { bondDoAlbXmit, tlbChooseChannel, tlbUsableSlave } from './tlb.ts';
 import { isNeighbourDiscovery } from './xmit_hash.ts';
 
-const IPPROTO_IGMP = 2;
 const SOURCE_AT = 8;
 const DEST_AT = 24;
 const BROADCAST = 0xffffffff;

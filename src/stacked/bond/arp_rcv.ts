@@ -146,7 +146,7 @@ function isAllNodes(bytes: Uint8Array, o: number): boolean {
   return true;
 }
 
-/** The target, or the group in which it is asked for, ff02::1:ffXX:XXXX. */
+/** The target, or the group in which it is asked for, the solicited-node group of its last three bytes. */
 function isTargetOrItsGroup(bytes: Uint8Array, o: number, target: Uint8Array): boolean {
   if (sameBytes(bytes, o, target, 0)) return true;
   if (bytes[o] !== 0xff || bytes[o + 1] !== 2 || bytes[o + 11] !== 1 || bytes[o + 12] !== 0xff) return false;

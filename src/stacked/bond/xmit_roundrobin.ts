@@ -9,12 +9,10 @@
  */
 import { type SkBuff, skbHeadlen } from '../../skb/sk_buff.ts';
 import { ETH_P_IP } from '../../wire/eth.ts';
-import { IPV4_HLEN, ipv4Protocol } from '../../wire/ipv4.ts';
+import { IPPROTO_IGMP, IPV4_HLEN, ipv4Protocol } from '../../wire/ipv4.ts';
 import { type Bonding, bondSlaveCanTx, type Slave } from './bond.ts';
 import { bondDevQueueXmit, bondTxDrop } from './dev_queue_xmit.ts';
 import { networkAt } from './flow_ip.ts';
-
-const IPPROTO_IGMP = 2;
 
 /** Consumes the frame; a transmit status. */
 export function bondXmitRoundrobin(bond: Bonding, skb: SkBuff): number {

@@ -11,14 +11,12 @@
  */
 import { NETDEV_TX_OK } from '../../base/status.ts';
 import { type NetDevice, STAT_TX_BYTES, STAT_TX_DROPPED, STAT_TX_PACKETS } from '../../device/net_device.ts';
-import { skbForwardable } from '../../drivers/forward.ts';
 import { netpollSendSkb, netpollTxRunning } from '../../netpoll/send.ts';
-import { CHECKSUM_COMPLETE, CHECKSUM_NONE } from '../../skb/checksum_state.ts';
 import { DropReason } from '../../skb/drop_reason.ts';
-import { type SkBuff, skbPull, skbPush, skbResetMacHeader } from '../../skb/sk_buff.ts';
+import { type SkBuff, skbPull, skbResetMacHeader } from '../../skb/sk_buff.ts';
 import { devQueueXmit } from '../../stack/dev_queue_xmit.ts';
 import { ETH_HLEN } from '../../wire/eth.ts';
-import { skbChecksumSetup } from '../checksum_setup.ts';
+import { skbForwardTo } from '../forward_to.ts';
 import { BR_STATE_FORWARDING, type Bridge, type BridgePort, bridgeOf } from './bridge_dev.ts';
 
 /** A frame of this host; consumed. Always NETDEV_TX_OK. */
@@ -77,15 +75,7 @@ function deliverClone(to: BridgePort, skb: SkBuff): void {
 /** Consumes the frame. (`__br_forward`, `br_dev_queue_push_xmit`) */
 function push(to: BridgePort, skb: SkBuff): void {
   const { dev } = to;
-  // What the hardware summed on the way in covers other bytes on the way out.
-  if (skb.ipSummed === CHECKSUM_COMPLETE) skb.ipSummed = CHECKSUM_NONE;
-  skbChecksumSetup(skb);
-  skb.dev = dev;
-  skbPush(skb, ETH_HLEN);
-  if (!skbForwardable(dev, skb)) {
-    skb.pool.kfree(skb, DropReason.PKT_TOO_BIG);
-    return;
-  }
+  if (!skbForwardTo(dev, skb)) return;
   if (!netpollTxRunning(dev)) {
     devQueueXmit(skb);
   } else if (to.np !== null) {
