@@ -15,62 +15,28 @@
 
 import v8 from 'node:v8';
 import vm from 'node:vm';
+import { type Allocation, judge, type Limit, median, type Ratio } from './figures.ts';
+
+export type {
+  Allocation,
+  Amount,
+  Axis,
+  Bench,
+  Curve,
+  Figure,
+  Limit,
+  Line,
+  Quantiles,
+  Ratio,
+  Unanswered,
+} from './figures.ts';
+export { amount, curve, median, quantiles } from './figures.ts';
 
 /** One of the two in a comparison. */
 export interface Side {
   readonly name: string;
   /** One round: does the work and gives the figure, in the comparison's unit. */
   readonly measure: () => number | Promise<number>;
-}
-
-/** Limits that a figure is held to; bench/run.mjs ends with 1 where one is broken. */
-export interface Limit {
-  readonly atLeast?: number;
-  readonly atMost?: number;
-}
-
-export interface Ratio {
-  readonly kind: 'ratio';
-  readonly what: string;
-  readonly unit: string;
-  readonly a: { readonly name: string; readonly median: number };
-  readonly b: { readonly name: string; readonly median: number };
-  readonly rounds: readonly (readonly [a: number, b: number])[];
-  /** Median, least and greatest of A/B, round by round. */
-  readonly ratio: number;
-  readonly min: number;
-  readonly max: number;
-  readonly limit: Limit;
-  readonly ok: boolean;
-}
-
-export interface Allocation {
-  readonly kind: 'bytes';
-  readonly what: string;
-  readonly frames: number;
-  /** Median, least and greatest of the trials: heap bytes allocated a frame. */
-  readonly bytes: number;
-  readonly min: number;
-  readonly max: number;
-  /** Garbage collections during all trials. */
-  readonly collections: number;
-  readonly limit: Limit;
-  readonly ok: boolean;
-}
-
-/** A question that this machine cannot answer, and why (not root, no tcpdump). */
-export interface Unanswered {
-  readonly kind: 'unanswered';
-  readonly what: string;
-  readonly reason: string;
-}
-
-export type Figure = Ratio | Allocation | Unanswered;
-
-/** What a bench file exports. */
-export interface Bench {
-  readonly question: string;
-  readonly run: () => Figure[] | Promise<Figure[]>;
 }
 
 /**
@@ -158,14 +124,6 @@ export function bytesPerFrame(
   return { kind: 'bytes', what, frames, bytes, min, max, collections, ...judge(bytes, options) };
 }
 
-/** @returns the middle one of an odd number, the mean of the middle two of an even one, NaN of none */
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((x, y) => x - y);
-  const half = sorted.length >> 1;
-  if (sorted.length === 0) return Number.NaN;
-  return sorted.length % 2 === 1 ? sorted[half]! : (sorted[half - 1]! + sorted[half]!) / 2;
-}
-
 function allocatedBy(work: (frames: number) => void, frames: number): { bytes: number; collections: number } {
   collectGarbage();
   const profiler = new v8.GCProfiler();
@@ -191,9 +149,4 @@ function collectGarbage(): void {
     collector = vm.runInNewContext('gc') as () => void;
   }
   collector();
-}
-
-function judge(figure: number, { atLeast, atMost }: Limit): { limit: Limit; ok: boolean } {
-  const ok = !(atLeast !== undefined && !(figure >= atLeast)) && !(atMost !== undefined && !(figure <= atMost));
-  return { limit: { ...(atLeast !== undefined && { atLeast }), ...(atMost !== undefined && { atMost }) }, ok };
 }
