@@ -13,7 +13,16 @@ export const NLMSG_ERROR = 2;
 export const NLMSG_DONE = 3;
 export const NLM_F_REQUEST = 0x1;
 export const NLM_F_MULTI = 0x2;
+export const NLM_F_ACK = 0x4;
 export const NLM_F_DUMP = 0x300;
+/** In a request that makes something: what there is already is replaced, or is an error; what is not there is made. */
+export const NLM_F_REPLACE = 0x100;
+export const NLM_F_EXCL = 0x200;
+export const NLM_F_CREATE = 0x400;
+/** In an answer: the request is not repeated behind its header; attributes follow. */
+const NLM_F_CAPPED = 0x100;
+const NLM_F_ACK_TLVS = 0x200;
+const NLMSGERR_ATTR_MSG = 1;
 /** Set in an attribute's type for what holds attributes, and for values in network order. */
 const NLA_TYPE_MASK = 0x3fff;
 const ATTRIBUTE_HLEN = 4;
@@ -25,6 +34,8 @@ export interface NlMessage {
   /** Behind the header: the fixed part and the attributes. */
   readonly payload: Uint8Array;
 }
+
+export type NlAttribute = readonly [type: number, value: Uint8Array];
 
 /** The messages in what one recv gave, in order. A message that is cut off ends the list. */
 export function nlMessages(bytes: Uint8Array): NlMessage[] {
@@ -57,6 +68,13 @@ export function nlAttributes(bytes: Uint8Array, o: number): Map<number, Uint8Arr
   return found;
 }
 
+/** A u64 attribute, exact below 2^53; null if it is not there or too short. */
+export function nlU64(value: Uint8Array | undefined): number | null {
+  if (value === undefined || value.length < 8) return null;
+  const view = viewOf(value);
+  return view.getUint32(0, true) + view.getUint32(4, true) * 0x1_0000_0000;
+}
+
 /** A u32 attribute; null if it is not there or too short. */
 export function nlU32(value: Uint8Array | undefined): number | null {
   return value === undefined || value.length < 4 ? null : viewOf(value).getUint32(0, true);
@@ -78,13 +96,44 @@ export function nlErrno(message: NlMessage): number {
   return message.payload.length < 4 ? -1 : -viewOf(message.payload).getInt32(0, true);
 }
 
+/** What the kernel says in words of a refusal, or as a warning of a success (`extack`); empty: nothing. */
+export function nlReason(message: NlMessage): string {
+  const { flags, payload } = message;
+  if ((flags & NLM_F_ACK_TLVS) === 0 || payload.length < 4 + NLMSG_HDRLEN) return '';
+  const requested = (flags & NLM_F_CAPPED) !== 0 ? NLMSG_HDRLEN : viewOf(payload).getUint32(4, true);
+  return nlString(nlAttributes(payload, 4 + aligned(requested)).get(NLMSGERR_ATTR_MSG)) ?? '';
+}
+
+/** Attributes as the value of another one. */
+export function nlNest(attributes: readonly NlAttribute[]): Uint8Array {
+  const bytes = new Uint8Array(attributes.reduce((sum, [, value]) => sum + aligned(ATTRIBUTE_HLEN + value.length), 0));
+  writeAttributes(bytes, 0, attributes);
+  return bytes;
+}
+
+/** A number as the bytes of an attribute, in the machine's order. */
+export function nlU32Bytes(value: number): Uint8Array {
+  const bytes = new Uint8Array(4);
+  viewOf(bytes).setUint32(0, value, true);
+  return bytes;
+}
+
+export function nlU16Bytes(value: number): Uint8Array {
+  return Uint8Array.of(value & 0xff, value >>> 8);
+}
+
+/** With its NUL. */
+export function nlStringBytes(text: string): Uint8Array {
+  return Uint8Array.from(Buffer.from(`${text}\0`, 'utf8'));
+}
+
 /** A whole message. `fixed` and the attributes are padded as they have to be. */
 export function nlMessage(
   type: number,
   flags: number,
   seq: number,
   fixed: Uint8Array,
-  attributes: readonly (readonly [type: number, value: Uint8Array])[] = [],
+  attributes: readonly NlAttribute[] = [],
 ): Uint8Array {
   const attributesLen = attributes.reduce((sum, [, value]) => sum + aligned(ATTRIBUTE_HLEN + value.length), 0);
   const len = NLMSG_HDRLEN + aligned(fixed.length) + attributesLen;
@@ -95,14 +144,19 @@ export function nlMessage(
   view.setUint16(6, flags, true);
   view.setUint32(8, seq, true);
   bytes.set(fixed, NLMSG_HDRLEN);
-  let at = NLMSG_HDRLEN + aligned(fixed.length);
-  for (const [attribute, value] of attributes) {
+  writeAttributes(bytes, NLMSG_HDRLEN + aligned(fixed.length), attributes);
+  return bytes;
+}
+
+function writeAttributes(bytes: Uint8Array, o: number, attributes: readonly NlAttribute[]): void {
+  const view = viewOf(bytes);
+  let at = o;
+  for (const [type, value] of attributes) {
     view.setUint16(at, ATTRIBUTE_HLEN + value.length, true);
-    view.setUint16(at + 2, attribute, true);
+    view.setUint16(at + 2, type, true);
     bytes.set(value, at + ATTRIBUTE_HLEN);
     at += aligned(ATTRIBUTE_HLEN + value.length);
   }
-  return bytes;
 }
 
 export function viewOf(bytes: Uint8Array): DataView {

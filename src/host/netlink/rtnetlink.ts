@@ -10,15 +10,29 @@
  * None throws. Answers to linux/rtnetlink.h, if_link.h, if_addr.h, neighbour.h.
  */
 import type { IpAddress } from '../../wire/address.ts';
-import { NLM_F_DUMP, NLM_F_REQUEST, nlAttributes, nlMessage, nlString, nlU8, nlU32, viewOf } from './nlmsg.ts';
+import {
+  NLM_F_DUMP,
+  NLM_F_REQUEST,
+  nlAttributes,
+  nlMessage,
+  nlString,
+  nlU8,
+  nlU32,
+  nlU32Bytes,
+  viewOf,
+} from './nlmsg.ts';
 
 export const RTM_NEWLINK = 16;
+export const RTM_DELLINK = 17;
 export const RTM_GETLINK = 18;
 export const RTM_NEWADDR = 20;
+export const RTM_DELADDR = 21;
 export const RTM_GETADDR = 22;
 export const RTM_NEWROUTE = 24;
+export const RTM_DELROUTE = 25;
 export const RTM_GETROUTE = 26;
 export const RTM_NEWNEIGH = 28;
+export const RTM_DELNEIGH = 29;
 export const RTM_GETNEIGH = 30;
 
 const AF_INET = 2;
@@ -142,7 +156,7 @@ export function routeRequest(seq: number, dest: IpAddress, oif: number): Uint8Ar
   fixed[0] = familyOf(dest);
   fixed[1] = dest.family === 4 ? 32 : 128;
   const attributes: [number, Uint8Array][] = [[RTA_DST, bytesOf(dest)]];
-  if (oif !== 0) attributes.push([RTA_OIF, u32(oif)]);
+  if (oif !== 0) attributes.push([RTA_OIF, nlU32Bytes(oif)]);
   return nlMessage(RTM_GETROUTE, NLM_F_REQUEST, seq, fixed, attributes);
 }
 
@@ -240,7 +254,8 @@ export function parseAddress(payload: Uint8Array): LinkAddress | null {
   };
 }
 
-function familyOf(address: IpAddress): number {
+/** AF_INET or AF_INET6. */
+export function familyOf(address: IpAddress): number {
   return address.family === 4 ? AF_INET : AF_INET6;
 }
 
@@ -250,15 +265,10 @@ function addressFrom(family: number, value: Uint8Array | undefined): IpAddress |
   return family === AF_INET6 && value.length === 16 ? { family: 6, v6: value.slice() } : null;
 }
 
-function bytesOf(address: IpAddress): Uint8Array {
+/** 4 or 16 bytes, as on the wire. */
+export function bytesOf(address: IpAddress): Uint8Array {
   if (address.family === 6) return address.v6;
   const bytes = new Uint8Array(4);
   viewOf(bytes).setUint32(0, address.v4);
-  return bytes;
-}
-
-function u32(value: number): Uint8Array {
-  const bytes = new Uint8Array(4);
-  viewOf(bytes).setUint32(0, value, true);
   return bytes;
 }

@@ -24,6 +24,7 @@ export const SOL_IP = 0;
 export const SOL_SOCKET = 1;
 export const SOL_IPV6 = 41;
 export const SOL_PACKET = 263;
+export const SOL_NETLINK = 270;
 
 export const SO_ERROR = 4;
 export const SO_BROADCAST = 6;
@@ -31,6 +32,7 @@ export const SO_SNDBUF = 7;
 export const SO_RCVBUF = 8;
 export const SO_BINDTODEVICE = 25;
 export const SO_ATTACH_FILTER = 26;
+export const SO_DETACH_FILTER = 27;
 export const SO_TIMESTAMP = 29;
 export const SO_SNDBUFFORCE = 32;
 export const SO_RCVBUFFORCE = 33;
