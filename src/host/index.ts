@@ -17,6 +17,7 @@ export { lookUpNextHop, type NextHop, type NoRoute, resolveNextHop } from './net
 export { probe } from './netlink/probe.ts';
 export { type OpenPortOptions, openPort, portAddresses } from './open_port.ts';
 export { type SockFilter, udpPortFilter } from './packet/bpf_filter.ts';
+export { FANOUT_MODES, type Fanout, type FanoutMode } from './packet/fanout.ts';
 export { PacketPort, type PacketPortOptions } from './packet/packet_port.ts';
 export { PcapPort } from './pcap/pcap_port.ts';
 export { hmacSha256, randomFill } from './sysrq_mac.ts';

@@ -2,6 +2,7 @@
  * Ports by name.
  *
  *     packet:eth0   eth0                              a real interface (CAP_NET_RAW)
+ *     packet:eth0,queues=2,fanout=hash                several queues among which the kernel deals the frames out
  *     xdp:eth0   xdp:eth0/1                           the same past the kernel, all queues or one (CAP_NET_ADMIN, CAP_BPF)
  *     udp:0.0.0.0:6666   udp:[::]:6666   udp:6666     an ordinary socket; port 0: the kernel chooses
  *     udp:[fe80::1%eth0]:6666                         a link-local address needs its interface
@@ -18,6 +19,7 @@ import { type IpAddress, parseIp } from '../wire/address.ts';
 import type { HostExecutive } from './executive.ts';
 import { type SockFilter, udpPortFilter } from './packet/bpf_filter.ts';
 import { PacketPort, type PacketPortOptions } from './packet/packet_port.ts';
+import { parsePacketSpec } from './packet/packet_spec.ts';
 import { PcapPort } from './pcap/pcap_port.ts';
 import { libc } from './sys/libc.ts';
 import { TapPort, type TapPortOptions } from './tap/tap_port.ts';
@@ -55,7 +57,9 @@ export function openPort(spec: string, executive: HostExecutive, options: OpenPo
   switch (scheme) {
     case 'packet': {
       const filter = options.filter ?? (options.udpPort === undefined ? undefined : udpPortFilter(options.udpPort));
-      return new PacketPort(rest, executive, filter === undefined ? options : { ...options, filter }, interfaceNames);
+      const { name, options: given } = parsePacketSpec(spec, rest);
+      const all = { ...options, ...given, ...(filter !== undefined && { filter }) };
+      return new PacketPort(name, executive, all, interfaceNames);
     }
     case 'xdp': {
       const match = /^([^/]+)(?:\/(\d{1,5}))?$/.exec(rest);

@@ -50,6 +50,9 @@ export function udpPortFilter(port: number): SockFilter[] {
   ];
 }
 
+/** Refuses every frame. */
+export const REFUSE_ALL: readonly SockFilter[] = [[RET, 0, 0, 0]];
+
 /** The program as the kernel reads it. Throws SetupError `ERR_NETPOLL_FILTER` if it is empty or too long. */
 export function encodeFilter(program: readonly SockFilter[]): Buffer {
   if (program.length === 0 || program.length > PROGRAM_MAX) {

@@ -3,6 +3,7 @@
  *
  * Order matters on the receiving side: the socket is made with protocol 0 and hears nothing; ring, filter and the rest are
  * set; only then does bind() name the interface and the protocol. So no frame is seen that the filter would have refused.
+ * Who joins a fanout group does so behind bind(), and refuses all until then (fanout.ts).
  */
 import { SetupError } from '../../base/status.ts';
 import { ETH_P_ALL } from '../../wire/eth.ts';
@@ -29,6 +30,7 @@ import {
   getOption,
   openSocket,
   SO_ATTACH_FILTER,
+  SO_DETACH_FILTER,
   SO_SNDBUF,
   SO_SNDBUFFORCE,
   SOCK_RAW,
@@ -37,7 +39,8 @@ import {
   setBuffer,
   setInt,
 } from '../sys/socket.ts';
-import { encodeFilter, type SockFilter } from './bpf_filter.ts';
+import { encodeFilter, REFUSE_ALL, type SockFilter } from './bpf_filter.ts';
+import { type Fanout, joinFanout } from './fanout.ts';
 
 const SEND_BUFFER = 4 << 20;
 
@@ -47,10 +50,18 @@ export interface RxSocketOptions {
   readonly headroom: number;
   readonly filter: readonly SockFilter[] | undefined;
   readonly promiscuous: boolean;
+  /** Becomes a member of this group. */
+  readonly fanout: Fanout | undefined;
+}
+
+export interface RxSocket {
+  readonly fd: number;
+  /** Number of its fanout group; -1: it is in none. */
+  readonly fanoutGroup: number;
 }
 
 /** Opens the receiving socket with its ring laid over `area`. Throws SetupError; then nothing stays open. */
-export function openRxSocket(name: string, ifindex: number, area: RingArea, options: RxSocketOptions): number {
+export function openRxSocket(name: string, ifindex: number, area: RingArea, options: RxSocketOptions): RxSocket {
   const what = `receive on ${name}`;
   const fd = openPacketSocket(what);
   try {
@@ -62,10 +73,16 @@ export function openRxSocket(name: string, ifindex: number, area: RingArea, opti
     const set = libc().setsockopt(fd, SOL_PACKET, PACKET_RX_RING, request, request.length);
     check(set, 'setsockopt', `${what}: make a ring of ${area.length} bytes`, 'a smaller ring may fit');
     mapOver(area.at, area.length, fd, `${what}: map the ring`);
-    if (options.filter !== undefined) attachFilter(fd, options.filter, what);
+    const { fanout, filter } = options;
+    const first = fanout === undefined ? filter : REFUSE_ALL;
+    if (first !== undefined) attachFilter(fd, first, what);
     if (options.promiscuous) joinPromiscuous(fd, ifindex, what);
     check(libc().bind(fd, sockaddrLl(ETH_P_ALL, ifindex), 20), 'bind', what);
-    return fd;
+    if (fanout === undefined) return { fd, fanoutGroup: -1 };
+    const fanoutGroup = joinFanout(fd, fanout, what);
+    if (filter !== undefined) attachFilter(fd, filter, what);
+    else if (!setInt(fd, SOL_SOCKET, SO_DETACH_FILTER, 0)) throw systemError('setsockopt', what, 'let frames in');
+    return { fd, fanoutGroup };
   } catch (error) {
     libc().close(fd);
     throw error;

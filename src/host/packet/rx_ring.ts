@@ -65,6 +65,9 @@ export class RxRing {
   #block = 0;
   #left = 0;
   #next = 0;
+  /** Handed up since the port took them into its counters. */
+  frames = 0;
+  bytes = 0;
   /** Frames handed up, of which the last reference is still out. */
   outstanding = 0;
   /** A block was marked: the kernel has dropped frames since its counter was read last. */
@@ -92,6 +95,8 @@ export class RxRing {
     let n = 0;
     while (n < limit && (this.#left > 0 || this.#openBlock())) n = this.#walk(out, n, limit);
     this.outstanding += n;
+    this.frames += n;
+    for (let i = 0; i < n; i++) this.bytes += out.len[i]!;
     return n;
   }
 

@@ -21,6 +21,9 @@ export const PACKET_RX_RING = 5;
 export const PACKET_STATISTICS = 6;
 export const PACKET_VERSION = 10;
 export const PACKET_RESERVE = 12;
+export const PACKET_FANOUT = 18;
+/** Beside the mode: the kernel looks for a group that is free. Since Linux 4.12. */
+export const PACKET_FANOUT_FLAG_UNIQUEID = 0x2000;
 export const PACKET_QDISC_BYPASS = 20;
 export const PACKET_IGNORE_OUTGOING = 23;
 export const PACKET_MR_PROMISC = 1;
