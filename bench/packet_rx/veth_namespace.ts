@@ -12,6 +12,10 @@ export interface VethNamespace {
   readonly name: string;
   /** Command line that runs `command` in the namespace on processor `cpu`. Each step is an exec: the pid is the command's. */
   inside(cpu: number, command: readonly string[]): [file: string, args: string[]];
+  /** Gives the receiving side this hardware address. */
+  address(mac: Uint8Array): void;
+  /** Gives the receiving side the address that the floods are sent to, so that the kernel's stack takes them; or no address. */
+  ip(change: 'replace' | 'flush'): void;
   /** Takes the pair with it. */
   remove(): void;
 }
@@ -33,6 +37,20 @@ export function createVethNamespace(): VethNamespace {
   return {
     name,
     inside: (cpu, command) => ['ip', ['netns', 'exec', name, 'taskset', '-c', String(cpu), ...command]],
+    address: (mac) =>
+      ip(
+        '-n',
+        name,
+        'link',
+        'set',
+        RECEIVE_SIDE,
+        'address',
+        Buffer.from(mac)
+          .toString('hex')
+          .replace(/..(?=.)/g, '$&:'),
+      ),
+    ip: (change) =>
+      ip('-n', name, 'address', change, ...(change === 'flush' ? [] : ['10.0.0.1/24']), 'dev', RECEIVE_SIDE),
     remove: () => ip('netns', 'del', name),
   };
 }
