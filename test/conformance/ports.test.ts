@@ -2,11 +2,15 @@
 // what applies to it.
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe } from 'vitest';
 import { FrameBatch } from '../../src/drivers/nic/port.ts';
 import { createHostArena } from '../../src/host/arena.ts';
 import { HostExecutive } from '../../src/host/executive.ts';
 import { type OpenPortOptions, openPort } from '../../src/host/open_port.ts';
+import { callingPeer, listeningPeer, pathPeer, type QemuPeer, udpPeer } from '../../src/host/qemu/qemu_peer.fixture.ts';
 import { createTap, noTap, removeTap } from '../../src/host/tap/tap.fixture.ts';
 import { writeIpv4Headers } from '../../src/host/udp/frame_headers.ts';
 import { createVeth, noVeth } from '../../src/host/veth.fixture.ts';
@@ -160,8 +164,78 @@ function tapRig(spec = ''): PortRig {
   };
 }
 
+let rigs = 0;
+
+/** The other end is Node's sockets, in the place of QEMU's. */
+function qemuRig(
+  spec: (place: string, number: number) => string,
+  peerOf: (place: string, number: number) => QemuPeer | Promise<QemuPeer>,
+) {
+  return async (): Promise<PortRig> => {
+    const executive = new HostExecutive();
+    const place = mkdtempSync(join(tmpdir(), 'netpoll-qemu-'));
+    const number = 20_000 + ((process.pid * 16 + 2 * rigs++) % 12_000);
+    const port = openPort(spec(place, number), executive);
+    const peer = await peerOf(place, number);
+    return {
+      port,
+      memory: createHostArena({ slots: 512, reserveBytes: 4 << 20 }),
+      frame: plainFrame,
+      inject: peer.inject,
+      sent: peer.sent,
+      settle: () => pause(12),
+      close() {
+        peer.close();
+        rmSync(place, { recursive: true });
+      },
+    };
+  };
+}
+
 portCases('sim port', simRig);
 portCases('udp port', udpRig);
+portCases(
+  'qemu port, listening on a path',
+  qemuRig(
+    (place) => `qemu:${place}/s`,
+    (place) => callingPeer({ path: `${place}/s` }),
+  ),
+);
+portCases(
+  'qemu port, calling a path',
+  qemuRig(
+    (place) => `qemu:connect:${place}/s,reconnect=0.01`,
+    (place) => listeningPeer({ path: `${place}/s` }),
+  ),
+);
+portCases(
+  'qemu port, listening on TCP',
+  qemuRig(
+    (_, number) => `qemu:127.0.0.1:${number}`,
+    (_, number) => callingPeer({ host: '127.0.0.1', port: number }),
+  ),
+);
+portCases(
+  'qemu port, calling by TCP',
+  qemuRig(
+    (_, number) => `qemu:connect:127.0.0.1:${number},reconnect=0.01`,
+    (_, number) => listeningPeer({ host: '127.0.0.1', port: number }),
+  ),
+);
+portCases(
+  'qemu port, datagrams between paths',
+  qemuRig(
+    (place) => `qemu:dgram:${place}/a,${place}/b,reconnect=0.01`,
+    (place) => pathPeer(`${place}/b`, `${place}/a`),
+  ),
+);
+portCases(
+  'qemu port, datagrams over UDP',
+  qemuRig(
+    (_, number) => `qemu:dgram:127.0.0.1:${number},127.0.0.1:${number + 1}`,
+    (_, number) => udpPeer(number + 1, number),
+  ),
+);
 describe.skipIf(noVeth !== null)(noVeth === null ? 'on a veth pair' : `packet port (skip: ${noVeth})`, () => {
   portCases('packet port', () => vethRig('packet'));
   portCases('xdp port', () => vethRig('xdp'));

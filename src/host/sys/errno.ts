@@ -19,6 +19,9 @@ export const {
   EADDRNOTAVAIL,
   ENODEV,
   ENXIO,
+  EPROTO,
+  ECONNREFUSED,
+  EMSGSIZE,
 } = constants.errno as Record<string, number> as {
   EPERM: number;
   EINTR: number;
@@ -32,7 +35,13 @@ export const {
   EADDRNOTAVAIL: number;
   ENODEV: number;
   ENXIO: number;
+  EPROTO: number;
+  ECONNREFUSED: number;
+  EMSGSIZE: number;
 };
+
+/** The peer has closed. (Node has no name for it.) */
+export const ESHUTDOWN = 108;
 
 /** `EPERM` for 1; the number itself if the kernel has a new one. */
 export function errnoName(errno: number): string {

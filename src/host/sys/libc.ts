@@ -24,6 +24,10 @@ export interface Libc {
   errno(): number;
   socket(domain: number, type: number, protocol: number): number;
   bind(fd: number, address: Uint8Array, length: number): number;
+  connect(fd: number, address: Uint8Array, length: number): number;
+  listen(fd: number, backlog: number): number;
+  /** The next caller of a listening socket, whose address nobody asks for. */
+  accept4(fd: number, address: null, length: null, flags: number): number;
   getsockname(fd: number, address: Uint8Array, length: Uint8Array): number;
   setsockopt(fd: number, level: number, name: number, value: Uint8Array, length: number): number;
   getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
@@ -54,6 +58,10 @@ export interface Libc {
   munmap(at: number, length: number): number;
   /** A system call which the C library has no function for, by its number on this machine. */
   syscall(number: number, a: number, bAt: number, c: number): number;
+  /** The three calls of an io_uring, which the C library has no functions for. */
+  ioUringSetup(entries: number, params: Uint8Array): number;
+  ioUringEnter(fd: number, submit: number, wait: number, flags: number): number;
+  ioUringRegister(fd: number, operation: number, argument: Uint8Array | null, count: number): number;
   ppoll(fds: Uint8Array, count: number, timeout: Uint8Array, mask: null): number;
   epollCreate1(flags: number): number;
   epollCtl(epfd: number, operation: number, fd: number, event: Uint8Array): number;
@@ -87,11 +95,17 @@ export function loadLibc(require: (name: string) => unknown): Libc {
   const f = (definition: string): ReturnType<typeof library.func> => library.func(definition);
   const ioctlOf = library.func('ioctl', 'int', ['int', 'ulong', 'void *']);
   const ioctlValueOf = library.func('ioctl', 'int', ['int', 'ulong', 'ulong']);
+  const uringSetup = f('int syscall(intptr_t, uint, void *)');
+  const uringEnter = f('int syscall(intptr_t, int, uint, uint, uint, uintptr_t, size_t)');
+  const uringRegister = f('int syscall(intptr_t, int, uint, void *, uint)');
   const mmapOf = f('intptr_t mmap(uintptr_t, size_t, int, int, int, int64_t)');
   return {
     errno: () => koffi.errno(),
     socket: f('int socket(int, int, int)'),
     bind: f('int bind(int, void *, uint)'),
+    connect: f('int connect(int, void *, uint)'),
+    listen: f('int listen(int, int)'),
+    accept4: f('int accept4(int, void *, void *, int)'),
     getsockname: f('int getsockname(int, void *, void *)'),
     setsockopt: f('int setsockopt(int, int, int, void *, uint)'),
     getsockopt: f('int getsockopt(int, int, int, void *, void *)'),
@@ -109,6 +123,9 @@ export function loadLibc(require: (name: string) => unknown): Libc {
     mmap: (at, length, protection, flags, fd, offset) => Number(mmapOf(at, length, protection, flags, fd, offset)),
     munmap: f('int munmap(uintptr_t, size_t)'),
     syscall: f('intptr_t syscall(intptr_t, intptr_t, uintptr_t, uintptr_t)'),
+    ioUringSetup: (entries, params) => uringSetup(425, entries, params),
+    ioUringEnter: (fd, submit, wait, flags) => uringEnter(426, fd, submit, wait, flags, 0, 0),
+    ioUringRegister: (fd, operation, argument, count) => uringRegister(427, fd, operation, argument, count),
     ppoll: f('int ppoll(void *, ulong, void *, void *)'),
     epollCreate1: f('int epoll_create1(int)'),
     epollCtl: f('int epoll_ctl(int, int, int, void *)'),
