@@ -9,6 +9,8 @@
  *     udp:6666,queues=2                               two sockets that share the address, a queue each
  *     udp:fd=3                                        a socket that this process was started with (systemd)
  *     tap:NAME   tap:NAME,queues=2,mtu=9000           the far end of a TAP device (CAP_NET_ADMIN); made if it is not there
+ *     qemu:/run/vm.sock   qemu:127.0.0.1:1234         a guest's NIC, through a socket of QEMU (-netdev stream); QEMU calls us
+ *     qemu:connect:ADDRESS   qemu:dgram:OURS,QEMUS    we call QEMU; datagrams (-netdev dgram)
  *     pcap:FILE                                       a capture file
  */
 import { readFileSync } from 'node:fs';
@@ -21,6 +23,8 @@ import { type SockFilter, udpPortFilter } from './packet/bpf_filter.ts';
 import { PacketPort, type PacketPortOptions } from './packet/packet_port.ts';
 import { parsePacketSpec } from './packet/packet_spec.ts';
 import { PcapPort } from './pcap/pcap_port.ts';
+import { QemuPort } from './qemu/qemu_port.ts';
+import { parseQemuSpec } from './qemu/qemu_spec.ts';
 import { libc } from './sys/libc.ts';
 import { TapPort, type TapPortOptions } from './tap/tap_port.ts';
 import { parseTapSpec } from './tap/tap_spec.ts';
@@ -43,7 +47,8 @@ export interface OpenPortOptions
   readonly filter?: readonly SockFilter[];
 }
 
-const FORMS = 'packet:eth0, xdp:eth0, xdp:eth0/0, udp:0.0.0.0:6666, udp:[::]:6666, tap:NAME or pcap:FILE';
+const FORMS =
+  'packet:eth0, xdp:eth0, xdp:eth0/0, udp:0.0.0.0:6666, udp:[::]:6666, tap:NAME, qemu:/run/vm.sock or pcap:FILE';
 
 /**
  * Makes the Port for `spec`; nothing is opened yet, but a packet or xdp port's interface must exist. Throws SetupError:
@@ -75,6 +80,8 @@ export function openPort(spec: string, executive: HostExecutive, options: OpenPo
       const { name, options: given } = parseTapSpec(spec, rest);
       return new TapPort(name, executive, { ...options, ...given });
     }
+    case 'qemu':
+      return new QemuPort(parseQemuSpec(spec, rest), executive);
     case 'pcap':
       return new PcapPort(rest);
     default:
