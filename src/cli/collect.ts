@@ -8,12 +8,11 @@ import type { NetDevice } from '../device/net_device.ts';
 import { nicPort } from '../drivers/nic/nic.ts';
 import { createHostMachine, type HostMachine } from '../host/host_machine.ts';
 import { PcapPort } from '../host/pcap/pcap_port.ts';
-import { UdpPort } from '../host/udp/udp_port.ts';
 import { Inet } from '../inet/inet.ts';
 import { createCollectorConsole } from './collector_console.ts';
 import { DEFAULT_LISTEN, type ListenSpec, listenSpecs } from './listen_spec.ts';
 import { watchLoss } from './loss_watch.ts';
-import { die, endWithReader, note, onStop } from './terminal.ts';
+import { die, endWithReader, note, onStop, showNetLog } from './terminal.ts';
 
 interface CollectOptions {
   readonly listen: string[];
@@ -28,6 +27,7 @@ Examples:
   $ netpoll collect --listen packet:eth0:6666         straight from the interface's ring (root)
   $ netpoll collect --listen xdp:eth0:6666            before the kernel's stack sees it (root, AF_XDP)
   $ netpoll collect --listen udp:[::]:6666 --listen udp:0.0.0.0:514
+  $ netpoll collect --listen qemu:/tmp/vm.sock        from a guest of QEMU, no privileges (-netdev stream)
   $ netpoll collect --listen pcap:crash.pcap          the messages in a capture, then ends
   $ netpoll collect --http 0.0.0.0:8080               page for others on the network
 
@@ -42,7 +42,8 @@ export function addCollect(program: Command): void {
     .description("receive netconsole: every kernel's last words, in this terminal and on a web page")
     .option(
       '--listen <where>',
-      'udp:ADDRESS:PORT, packet:DEVICE[:PORT], xdp:DEVICE[/QUEUE][:PORT] or pcap:FILE; may be repeated ' +
+      'udp:ADDRESS:PORT, packet:DEVICE[:PORT], xdp:DEVICE[/QUEUE][:PORT], tap:NAME[:PORT], qemu:SOCKET[,udp=PORT] or ' +
+        'pcap:FILE; may be repeated ' +
         `(default: "${DEFAULT_LISTEN}")`,
       append,
       [],
@@ -73,14 +74,15 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
   const http = typeof options.http === 'string' && (httpAsked || !onlyCaptures) ? options.http : null;
   endWithReader();
   const host = createHostMachine();
+  showNetLog(host.machine);
   const wallUs = () => host.executive.wallUs();
   const output = await createCollectorConsole({
     jsonl: options.jsonl ?? false,
     http,
     wallUs: onlyCaptures ? null : wallUs,
   });
-  // A tap has no address: whatever is sent there is for us.
-  const promiscuous = captures > 0 || specs.some((spec) => spec.scheme === 'tap');
+  // Neither has an address: whatever is sent there is for us.
+  const promiscuous = captures > 0 || specs.some((spec) => spec.scheme === 'tap' || spec.scheme === 'qemu');
   const inet = new Inet(host.stack, { promiscuous });
   const losses = watchLoss();
   const stop = (): void => {
@@ -102,7 +104,7 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
     ports.add(port);
     note(`listening   ${nicPort(dev).name}${takesUdpPort(spec) ? `, UDP port ${port}` : ''}`);
     const source = nicPort(dev);
-    if (source instanceof UdpPort) for (const notice of source.notices) note(`notice      ${notice}`);
+    for (const notice of source.notices ?? []) note(`notice      ${notice}`);
     if (source instanceof PcapPort) {
       source.onEnd(() => {
         if (--reading === 0 && onlyCaptures && http === null) stop();

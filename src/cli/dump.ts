@@ -15,10 +15,10 @@ import { createDemoFleet } from '../lab/demo_fleet.ts';
 import { CaptureReader } from '../wire/pcap.ts';
 import { compilePcapFilter, FilterError, type PcapFilter } from '../wire/pcap_filter.ts';
 import { type DumpFrame, type DumpLook, type DumpOutput, fileOutput, textOutput } from './dump_output.ts';
-import { die, endWithReader, note, onStop } from './terminal.ts';
+import { die, endWithReader, note, onStop, showNetLog } from './terminal.ts';
 
 const EXAMPLES = `
-Devices: eth0 or packet:eth0, udp:ADDRESS:PORT, tap:NAME, pcap:FILE, sim:fleet (the demo fleet's wires; needs nothing).
+Devices: eth0 or packet:eth0, udp:ADDRESS:PORT, tap:NAME, qemu:SOCKET, pcap:FILE, sim:fleet (the demo fleet's wires; needs nothing).
 Expressions are those of pcap-filter(7): host, net, port, portrange, src, dst, ether, vlan, protocols, and, or, not, len,
 proto[offset:size]. Names are not looked up (-n is always on). An xdp: device takes frames away from the kernel: use packet:.
 
@@ -179,6 +179,7 @@ function readFile(path: string, sink: Sink): void {
 
 function watchDevice(spec: string, sink: Sink, promiscuous: boolean): void {
   const host = createHostMachine();
+  showNetLog(host.machine);
   try {
     const dev = host.openDevice(spec);
     const sniffer = createSniffer(host.stack, dev, (frame) => {
@@ -187,6 +188,7 @@ function watchDevice(spec: string, sink: Sink, promiscuous: boolean): void {
     });
     if (promiscuous) devSetPromiscuity(dev, 1);
     note(`listening on ${nicPort(dev).name}; Ctrl-C ends`);
+    for (const notice of nicPort(dev).notices ?? []) note(notice);
     let stopped = false;
     const stop = (): void => {
       if (stopped) return;

@@ -7,7 +7,7 @@ import { createL2Forward, type ForwardWay, type L2Forward } from '../clients/l2_
 import type { NetDevice } from '../device/net_device.ts';
 import { nicPort } from '../drivers/nic/nic.ts';
 import { createHostMachine, type HostMachine } from '../host/host_machine.ts';
-import { die, endWithReader, note, onStop } from './terminal.ts';
+import { die, endWithReader, note, onStop, showNetLog } from './terminal.ts';
 
 const EXAMPLES = `
 What A receives B sends, and the other way round, until Ctrl-C. Devices: eth0 or packet:eth0, xdp:eth0, tap:NAME,
@@ -59,9 +59,11 @@ function forward(a: string, b: string, flags: ForwardFlags): void {
   const limitMs = milliseconds('--for', flags.for);
   endWithReader();
   const host = createHostMachine();
+  showNetLog(host.machine);
   const joined = joinDevices(host, a, b);
   const [first, second] = joined.ways;
   note(`forwarding between ${nameOf(first.from)} and ${nameOf(second.from)}; Ctrl-C ends`);
+  for (const { from } of joined.ways) for (const notice of nicPort(from).notices ?? []) note(notice);
   const startedMs = performance.now();
   const seen: Record<string, number>[] = [{}, {}];
   let lastMs = startedMs;

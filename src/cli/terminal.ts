@@ -5,6 +5,8 @@
  */
 import pc from 'picocolors';
 import { SetupError } from '../base/status.ts';
+import type { Machine } from '../machine/machine.ts';
+import { Loglevel } from '../machine/printk.ts';
 
 export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
@@ -20,6 +22,19 @@ const USAGE_CODES: readonly string[] = [
 /** A line on stderr. */
 export function note(line: string): void {
   process.stderr.write(`${line}\n`);
+}
+
+/** Shows what the machine's log says of real interfaces: set down, deleted, back, with what is to be done about it. */
+export function showNetLog(machine: Machine): void {
+  const decoder = new TextDecoder();
+  machine.printk.registerConsole({
+    name: 'stderr',
+    write: ({ dict, level, text }) => {
+      if (dict.subsystem !== 'net') return;
+      const line = decoder.decode(text);
+      note(level <= Loglevel.WARNING ? pc.yellow(line) : line);
+    },
+  });
 }
 
 /** Prints what went wrong and ends the process: a sentence for a SetupError, the whole stack for what we did not expect. */

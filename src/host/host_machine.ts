@@ -18,7 +18,8 @@ import { type Arena, createArena } from '../skb/arena.ts';
 import { netInit, type Stack } from '../stack/net_init.ts';
 import { createHostArena, type HostArenaOptions } from './arena.ts';
 import { HostExecutive } from './executive.ts';
-import { type OpenPortOptions, openPort, portAddresses } from './open_port.ts';
+import { InterfaceFollower, type WhenDeleted } from './netlink/interface_follower.ts';
+import { followPort, type OpenPortOptions, openPort, portAddresses } from './open_port.ts';
 
 export interface HostMachineOptions extends HostArenaOptions {
   /** sk_buff objects; 65536 if absent. As many frames may be alive at once, ring frames included. */
@@ -30,6 +31,11 @@ export interface OpenDeviceOptions extends OpenPortOptions {
   readonly name?: string;
   /** False: the device is registered and left down. */
   readonly up?: boolean;
+  /**
+   * packet:, xdp:, tap: what becomes of the device when its interface is deleted. Absent: `wait` for one of the same name, and tap:
+   * `unregister`.
+   */
+  readonly whenDeleted?: WhenDeleted;
 }
 
 export interface HostMachine {
@@ -60,6 +66,7 @@ export function createHostMachine(options: HostMachineOptions = {}): HostMachine
   executive.onTurn = () => machine.turn();
   const net = new Net(machine);
   const stack = netInit(net);
+  const follower = new InterfaceFollower(net, executive);
 
   return {
     machine,
@@ -71,8 +78,9 @@ export function createHostMachine(options: HostMachineOptions = {}): HostMachine
       const port = openPort(spec, executive, openOptions);
       const dev = createNic(net, port, openOptions.name ?? interfaceName(spec));
       dev.addresses.push(...portAddresses(spec, port));
-      if (openOptions.up === false) return dev;
       try {
+        if (noKoffi === null) followPort(follower, dev, port, openOptions.whenDeleted);
+        if (openOptions.up === false) return dev;
         const error = devOpen(dev);
         if (error < 0) throw new SetupError('ERR_NETPOLL_OPEN', `cannot bring up ${spec}: ${errnoName(-error)}`);
       } catch (error) {
@@ -83,6 +91,7 @@ export function createHostMachine(options: HostMachineOptions = {}): HostMachine
     },
     close() {
       for (const dev of net.devices.slice()) unregisterNetdevice(dev);
+      follower.close();
     },
   };
 }

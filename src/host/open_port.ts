@@ -16,9 +16,11 @@
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
 import { SetupError } from '../base/status.ts';
+import type { NetDevice } from '../device/net_device.ts';
 import type { Port } from '../drivers/nic/port.ts';
 import { type IpAddress, parseIp } from '../wire/address.ts';
 import type { HostExecutive } from './executive.ts';
+import type { InterfaceFollower, WhenDeleted } from './netlink/interface_follower.ts';
 import { type SockFilter, udpPortFilter } from './packet/bpf_filter.ts';
 import { PacketPort, type PacketPortOptions } from './packet/packet_port.ts';
 import { parsePacketSpec } from './packet/packet_spec.ts';
@@ -101,6 +103,13 @@ export function portAddresses(_spec: string, port: Port): IpAddress[] {
   if (!isAny(ip)) return [ip];
   const all = hostAddresses(() => true);
   return ip.family === 6 ? all : all.filter((each) => each.family === 4);
+}
+
+/** What of the kernel's side changes is followed: interfaces by packet:, xdp: and tap:, this host's addresses by a udp: port bound to "any". */
+export function followPort(follower: InterfaceFollower, dev: NetDevice, port: Port, whenDeleted?: WhenDeleted): void {
+  if (port instanceof TapPort) follower.follow(dev, port, whenDeleted ?? 'unregister');
+  else if (port instanceof PacketPort || port instanceof XdpPort) follower.follow(dev, port, whenDeleted ?? 'wait');
+  else if (port instanceof UdpPort && isAny(port.address.ip)) follower.followAddresses(dev);
 }
 
 function parseUdp(spec: string, rest: string): { address: BoundAddress; udpQueues?: number; udpFd?: number } {

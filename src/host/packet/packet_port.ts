@@ -20,6 +20,7 @@ import type { FrameBatch, Port, PortCaps, PortRxMode } from '../../drivers/nic/p
 import type { Arena } from '../../skb/arena.ts';
 import { HostArena } from '../arena.ts';
 import type { HostExecutive } from '../executive.ts';
+import type { InterfaceNow } from '../netlink/interface_port.ts';
 import { ARPHRD_ETHER, ARPHRD_LOOPBACK, CarrierProbe, IFF_UP, interfaceFacts } from '../sys/interface.ts';
 import { PAGE_SIZE } from '../sys/mmap.ts';
 import type { SockFilter } from './bpf_filter.ts';
@@ -70,12 +71,12 @@ interface OpenState {
 
 export class PacketPort implements Port {
   readonly name: string;
-  readonly caps: PortCaps;
+  readonly caps: { -readonly [Cap in keyof PortCaps]: PortCaps[Cap] };
   /** The kernel's name of the interface. */
-  readonly interfaceName: string;
+  interfaceName: string;
   readonly #executive: HostExecutive;
   readonly #existing: () => readonly string[];
-  readonly #carrier: CarrierProbe;
+  #carrier: CarrierProbe;
   readonly #options: PacketPortOptions;
   readonly #counters = new Counters(COUNTERS);
   #open: OpenState | undefined;
@@ -196,6 +197,15 @@ export class PacketPort implements Port {
   setAddress(mac: Uint8Array): void {
     this.#ownAddress = mac.every((byte, i) => byte === this.caps.mac[i]) ? null : mac.slice();
     this.#open?.membership.set(this.#rxMode, this.#ownAddress);
+  }
+
+  /** The interface has another MTU, address, name, or was made anew. */
+  interfaceChanged({ name, mtu, mac }: InterfaceNow): void {
+    this.caps.mtu = mtu;
+    this.caps.mac = mac;
+    if (name === this.interfaceName) return;
+    this.interfaceName = name;
+    this.#carrier = new CarrierProbe(name);
   }
 
   /** Up, and with carrier. One system call. */

@@ -92,6 +92,11 @@ export function tunFacts(fd: number): TunFacts {
   return { name: request.toString('latin1', 0, Math.min(end, IFNAMSIZ)), flags: request.readUInt16LE(IFNAMSIZ) };
 }
 
+/** The descriptor still has a device behind it. */
+export function isTun(fd: number): boolean {
+  return libc().ioctl(fd, TUNGETIFF, ifreq('')) === 0;
+}
+
 /** IFF_* of an existing tun or tap device of this namespace as /sys has them; -1: there is none. */
 export function tunFlags(name: string): number {
   try {

@@ -33,7 +33,8 @@ import type { FrameBatch, Port, PortCaps } from '../../drivers/nic/port.ts';
 import type { Arena } from '../../skb/arena.ts';
 import { HostArena } from '../arena.ts';
 import type { HostExecutive, Watch } from '../executive.ts';
-import { setTunCarrier } from '../sys/tun.ts';
+import type { InterfaceNow } from '../netlink/interface_port.ts';
+import { isTun, setTunCarrier } from '../sys/tun.ts';
 import { SuperBuffers } from './super_buffers.ts';
 import {
   closeTapDevice,
@@ -84,7 +85,7 @@ interface TapQueue {
 /** Everything that exists while the port is open. */
 interface OpenState {
   readonly device: TapDevice;
-  readonly up: TapUp;
+  up: TapUp;
   readonly supers: SuperBuffers;
   readonly queues: readonly TapQueue[];
   readonly linkChanged: () => void;
@@ -93,7 +94,7 @@ interface OpenState {
 
 export class TapPort implements Port {
   readonly name: string;
-  readonly caps: PortCaps;
+  readonly caps: { -readonly [Cap in keyof PortCaps]: PortCaps[Cap] };
   readonly #tap: string;
   readonly #plan: TapPlan;
   readonly #options: TapPortOptions;
@@ -101,6 +102,8 @@ export class TapPort implements Port {
   readonly #counters = new Counters(COUNTERS);
   #open: OpenState | undefined;
   #carrier = true;
+  /** The interface was renamed while it was open. */
+  #renamed: string | undefined;
   /** The kernel's count of frames that did not fit into its queue, at the last look. */
   #kernelDrops = 0;
   /** Transmit tags of the last opening. */
@@ -127,7 +130,21 @@ export class TapPort implements Port {
 
   /** The kernel's name of the interface; that of a pattern (`tap%d`) once it is open. */
   get interfaceName(): string {
-    return this.#open?.device.name ?? this.#tap;
+    return this.#renamed ?? this.#open?.device.name ?? this.#tap;
+  }
+
+  /** It is open, and nobody has deleted its interface, wherever that is now. */
+  get attached(): boolean {
+    const open = this.#open;
+    return open !== undefined && !open.gone && isTun(open.device.fds[0]!);
+  }
+
+  /** The interface has another MTU or name; our own address has nothing to do with its. */
+  interfaceChanged({ name, mtu, index }: InterfaceNow): void {
+    this.caps.mtu = mtu;
+    if (name === this.interfaceName) return;
+    this.#renamed = name;
+    if (this.#open !== undefined) this.#open.up = new TapUp(name, index);
   }
 
   get counters(): Counters {
@@ -221,6 +238,7 @@ export class TapPort implements Port {
     if (open === undefined) return;
     this.#collect();
     this.#open = undefined;
+    this.#renamed = undefined;
     this.#closed = open.queues.map((each) => each.tx);
     for (const each of open.queues) {
       each.watch.close();
@@ -263,7 +281,7 @@ export class TapPort implements Port {
       rx.frames = rx.bytes = rx.superFrames = rx.badHeaders = rx.lengthErrors = rx.noBuffer = 0;
       tx.frames = tx.bytes = tx.superFrames = tx.errors = tx.busy = 0;
     }
-    const drops = kernelDrops(open.device.name);
+    const drops = kernelDrops(this.interfaceName);
     if (drops > this.#kernelDrops) counters.count('rx_dropped_kernel', drops - this.#kernelDrops);
     this.#kernelDrops = drops;
   }

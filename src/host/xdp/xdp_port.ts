@@ -21,6 +21,7 @@ import type { FrameBatch, Port, PortCaps, PortRxMode, PortTuning } from '../../d
 import type { Arena } from '../../skb/arena.ts';
 import { HostArena } from '../arena.ts';
 import type { HostExecutive, Watch } from '../executive.ts';
+import type { InterfaceNow } from '../netlink/interface_port.ts';
 import { PacketMembership } from '../packet/packet_membership.ts';
 import { openTxSocket } from '../packet/packet_sockets.ts';
 import { ARPHRD_ETHER, CarrierProbe, IFF_UP, interfaceFacts } from '../sys/interface.ts';
@@ -78,9 +79,9 @@ interface OpenState {
 
 export class XdpPort implements Port {
   readonly name: string;
-  readonly caps: PortCaps;
+  readonly caps: { -readonly [Cap in keyof PortCaps]: PortCaps[Cap] };
   /** The kernel's name of the interface. */
-  readonly interfaceName: string;
+  interfaceName: string;
   readonly tuning: PortTuning;
   /** What was got at the last opening. */
   report: XdpReport | undefined;
@@ -90,7 +91,7 @@ export class XdpPort implements Port {
   readonly #rings: RingSizes;
   /** The interface's numbers of our queues. */
   readonly #numbers: readonly number[];
-  readonly #carrier: CarrierProbe;
+  #carrier: CarrierProbe;
   readonly #counters = new Counters(COUNTERS);
   readonly #nothing = Buffer.alloc(1);
   #open: OpenState | undefined;
@@ -249,6 +250,15 @@ export class XdpPort implements Port {
   setAddress(mac: Uint8Array): void {
     this.#ownAddress = mac.every((byte, i) => byte === this.caps.mac[i]) ? null : mac.slice();
     this.#open?.membership.set(this.#rxMode, this.#ownAddress);
+  }
+
+  /** The interface has another MTU, address, name, or was made anew. */
+  interfaceChanged({ name, mtu, mac }: InterfaceNow): void {
+    this.caps.mtu = mtu;
+    this.caps.mac = mac;
+    if (name === this.interfaceName) return;
+    this.interfaceName = name;
+    this.#carrier = new CarrierProbe(name);
   }
 
   /** Up, and with carrier. One system call. */

@@ -1,0 +1,199 @@
+/** Devices over real interfaces that are changed under them, by this kernel's own `ip`. */
+import { afterEach, describe, expect, it } from 'vitest';
+import { devSetMtu } from '../../device/change.ts';
+import { IFF_UP, NETREG_UNREGISTERED, type NetDevice, netifCarrierOk } from '../../device/net_device.ts';
+import { nicPort } from '../../drivers/nic/nic.ts';
+import { printIp, printMac } from '../../wire/address.ts';
+import { createHostMachine, type HostMachine, type OpenDeviceOptions } from '../host_machine.ts';
+import { ip, noVeth } from '../veth.fixture.ts';
+
+let count = 0;
+const undo: (() => void)[] = [];
+
+afterEach(() => {
+  for (const each of undo.splice(0).reverse()) each();
+});
+
+/** A pair of names, interfaces of which go at the end whoever has made them last. */
+function names(): { a: string; b: string } {
+  const stem = `nf${process.pid.toString(36)}${(count++).toString(36)}`;
+  const found = { a: `${stem}a`, b: `${stem}b` };
+  undo.push(() => {
+    try {
+      ip('link', 'del', found.a);
+    } catch {
+      // The test has deleted it.
+    }
+  });
+  return found;
+}
+
+function makeVeth({ a, b }: { a: string; b: string }): void {
+  ip('link', 'add', a, 'type', 'veth', 'peer', 'name', b);
+  for (const end of [a, b]) ip('link', 'set', end, 'addrgenmode', 'none', 'arp', 'off', 'up');
+}
+
+function machine(): { host: HostMachine; said: string[]; open(spec: string, o?: OpenDeviceOptions): NetDevice } {
+  const host = createHostMachine({ slots: 4096 });
+  undo.push(() => host.close());
+  const said: string[] = [];
+  const write = (record: { text: Uint8Array; dict: { subsystem?: string } }): void => {
+    if (record.dict.subsystem === 'net') said.push(new TextDecoder().decode(record.text));
+  };
+  host.machine.printk.registerConsole({ name: 'test', write });
+  return { host, said, open: (spec, options) => host.openDevice(spec, options) };
+}
+
+async function until(test: () => boolean): Promise<void> {
+  const end = performance.now() + 5000;
+  while (!test()) {
+    if (performance.now() > end) throw new Error(`not in 5 s: ${test}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+describe.skipIf(noVeth !== null)(`devices over interfaces that change${noVeth ? ` (skip: ${noVeth})` : ''}`, () => {
+  it.each(['packet', 'xdp'])(
+    '%s: loses its carrier with the interface, with its peer, and has it back',
+    async (scheme) => {
+      const veth = names();
+      makeVeth(veth);
+      const { open, said } = machine();
+      const dev = open(`${scheme}:${veth.a}`);
+      expect(netifCarrierOk(dev)).toBe(true);
+      ip('link', 'set', veth.b, 'down');
+      await until(() => !netifCarrierOk(dev));
+      ip('link', 'set', veth.b, 'up');
+      await until(() => netifCarrierOk(dev));
+      ip('link', 'set', veth.a, 'down');
+      await until(() => !netifCarrierOk(dev));
+      ip('link', 'set', veth.a, 'up');
+      await until(() => netifCarrierOk(dev));
+      const lines = said.map((line) => line.replace(`${scheme}:${veth.a}: ${veth.a} `, ''));
+      expect(lines).toContain('lost its carrier: see the cable, or the other end');
+      expect(lines).toContain(`was set down; nothing moves until: ip link set ${veth.a} up`);
+      expect(lines).toContain('is up again');
+    },
+  );
+
+  it('packet: has the interface’s MTU, unless a user has set a smaller one', async () => {
+    const veth = names();
+    makeVeth(veth);
+    const { open, said } = machine();
+    const dev = open(`packet:${veth.a}`);
+    ip('link', 'set', veth.a, 'mtu', '9000');
+    await until(() => dev.mtu === 9000);
+    expect(nicPort(dev).caps.mtu).toBe(9000);
+    expect(said.at(-1)).toBe(`packet:${veth.a}: ${veth.a} has an MTU of 9000 now (1500 before)`);
+    devSetMtu(dev, 1400);
+    ip('link', 'set', veth.a, 'mtu', '2000');
+    await until(() => nicPort(dev).caps.mtu === 2000);
+    expect(dev.mtu).toBe(1400);
+    ip('link', 'set', veth.a, 'mtu', '1300');
+    await until(() => dev.mtu === 1300);
+  });
+
+  it('packet: has the interface’s hardware address, name and IP addresses', async () => {
+    const veth = names();
+    makeVeth(veth);
+    const { open, said } = machine();
+    const dev = open(`packet:${veth.a}`);
+    ip('link', 'set', veth.a, 'address', '02:00:00:00:77:01');
+    await until(() => printMac(dev.devAddr) === '02:00:00:00:77:01');
+    ip('addr', 'add', '10.211.3.1/32', 'dev', veth.a);
+    ip('addr', 'add', '10.211.3.2/32', 'dev', veth.a);
+    await until(() => dev.addresses.length === 2);
+    expect(dev.addresses.map(printIp)).toEqual(['10.211.3.1', '10.211.3.2']);
+    ip('addr', 'del', '10.211.3.1/32', 'dev', veth.a);
+    await until(() => dev.addresses.length === 1);
+    ip('link', 'set', veth.a, 'down');
+    ip('link', 'set', veth.a, 'name', `${veth.a}x`);
+    ip('link', 'set', `${veth.a}x`, 'up');
+    await until(() => said.some((line) => line.endsWith('is up again')));
+    expect(said).toContain(`packet:${veth.a}: ${veth.a} is called ${veth.a}x now; it goes on`);
+    expect(netifCarrierOk(dev)).toBe(true);
+    ip('link', 'set', veth.b, 'down');
+    await until(() => !netifCarrierOk(dev));
+    ip('link', 'del', `${veth.a}x`);
+  });
+
+  it.each(['packet', 'xdp'])('%s: goes down when the interface is deleted, and comes back with it', async (scheme) => {
+    const veth = names();
+    makeVeth(veth);
+    const { open, said } = machine();
+    const dev = open(`${scheme}:${veth.a}`);
+    ip('link', 'del', veth.a);
+    await until(() => (dev.flags & IFF_UP) === 0);
+    expect(said.at(-1)).toContain(`waiting for an interface ${veth.a}, which is taken as soon as it is up`);
+    ip('link', 'add', veth.a, 'mtu', '1300', 'type', 'veth', 'peer', 'name', veth.b, 'mtu', '1300');
+    ip('link', 'set', veth.b, 'up');
+    await until(() => said.at(-1)!.includes('is back, and down: ip link set'));
+    ip('link', 'set', veth.a, 'up');
+    await until(() => (dev.flags & IFF_UP) !== 0);
+    await until(() => netifCarrierOk(dev));
+    expect(dev.mtu).toBe(1300);
+    expect(said.some((line) => line.endsWith(`${veth.a} is back; ${dev.name} is up`))).toBe(true);
+  });
+
+  it('packet: is unregistered with its interface where that was asked for', async () => {
+    const veth = names();
+    makeVeth(veth);
+    const { open, host } = machine();
+    const dev = open(`packet:${veth.a}`, { whenDeleted: 'unregister' });
+    ip('link', 'del', veth.a);
+    await until(() => dev.regState === NETREG_UNREGISTERED);
+    expect(host.net.byName(veth.a)).toBeUndefined();
+  });
+
+  it('leaves a device down that its user has set down', async () => {
+    const veth = names();
+    makeVeth(veth);
+    const { open, said } = machine();
+    const dev = open(`packet:${veth.a}`, { up: false });
+    ip('link', 'del', veth.a);
+    await until(() => said.at(-1)?.endsWith('; it is down') === true);
+    makeVeth(veth);
+    ip('link', 'set', veth.a, 'mtu', '1200');
+    await until(() => dev.mtu === 1200);
+    expect(dev.flags & IFF_UP).toBe(0);
+  });
+
+  it('tap: follows carrier and MTU, and is unregistered when somebody deletes its interface', async () => {
+    const { a } = names();
+    const { open, said } = machine();
+    const dev = open(`tap:${a}`);
+    await until(() => netifCarrierOk(dev));
+    ip('link', 'set', a, 'mtu', '1400');
+    await until(() => dev.mtu === 1400);
+    ip('link', 'set', a, 'down');
+    await until(() => !netifCarrierOk(dev));
+    ip('link', 'set', a, 'up');
+    await until(() => netifCarrierOk(dev));
+    ip('link', 'del', a);
+    await until(() => dev.regState === NETREG_UNREGISTERED);
+    expect(said.at(-1)).toContain(`${dev.name} is unregistered: open tap:${a} again`);
+  });
+
+  it('tap: goes on when its interface moves to another namespace', async () => {
+    const { a } = names();
+    const { open, said } = machine();
+    const dev = open(`tap:${a}`);
+    await until(() => netifCarrierOk(dev));
+    ip('netns', 'add', a);
+    undo.push(() => ip('netns', 'del', a));
+    ip('link', 'set', a, 'netns', a);
+    await until(() => said.some((line) => line.includes('moved to another network namespace; it goes on')));
+    expect(dev.flags & IFF_UP).not.toBe(0);
+  });
+
+  it('is quick after a storm of changes: what was lost is looked up', async () => {
+    const veth = names();
+    makeVeth(veth);
+    const { open } = machine();
+    const dev = open(`packet:${veth.a}`);
+    // No turn of the loop between: more messages than are read in one turn.
+    for (let i = 0; i < 40; i++) ip('link', 'set', veth.a, 'mtu', String(1000 + i));
+    ip('link', 'set', veth.b, 'down');
+    await until(() => dev.mtu === 1039 && !netifCarrierOk(dev));
+  });
+});
