@@ -5,6 +5,7 @@
  *     packet:DEVICE[:PORT]  every frame of an interface (root)        packet:eth0:6666
  *     xdp:DEVICE[/QUEUE][:PORT]   the same past the kernel (AF_XDP)   xdp:eth0:6666   xdp:eth0/1:6666
  *     tap:NAME[:PORT]       what this host sends to a TAP device      tap:logs:6666
+ *     qemu:SOCKET[,udp=PORT]   what a guest of QEMU sends (no privileges)   qemu:/run/vm.sock   qemu:127.0.0.1:1234,udp=6667
  *     pcap:FILE             a capture: every UDP datagram in it       pcap:nc.pcap
  *     systemd[:NAME]        the UDP sockets that this process was started with, all or those called so; without --listen too
  */
@@ -12,7 +13,7 @@ import { SetupError } from '../base/status.ts';
 import { inheritedSockets, listenFds } from '../host/udp/inherited_sockets.ts';
 
 export interface ListenSpec {
-  readonly scheme: 'udp' | 'packet' | 'xdp' | 'tap' | 'pcap';
+  readonly scheme: 'udp' | 'packet' | 'xdp' | 'tap' | 'qemu' | 'pcap';
   /** What openDevice takes. */
   readonly device: string;
   /** UDP port to bind; 0: all. */
@@ -45,7 +46,8 @@ function systemdSpecs(text: string): ListenSpec[] | null {
 /** Throws SetupError `ERR_NETPOLL_LISTEN` that says what is wrong and shows the forms. */
 export function parseListenSpec(text: string): ListenSpec {
   const refuse = (why: string): never => {
-    const forms = 'udp:0.0.0.0:6666, udp:[::]:6666, packet:eth0:6666, xdp:eth0:6666, tap:NAME:6666 or pcap:FILE';
+    const forms =
+      'udp:0.0.0.0:6666, udp:[::]:6666, packet:eth0:6666, xdp:eth0:6666, tap:NAME:6666, qemu:/run/vm.sock or pcap:FILE';
     throw new SetupError('ERR_NETPOLL_LISTEN', `--listen ${text}: ${why} (give ${forms})`);
   };
   const colon = text.indexOf(':');
@@ -56,6 +58,11 @@ export function parseListenSpec(text: string): ListenSpec {
     const match = /^([^:\s]+)(?::(\d+))?$/.exec(rest) ?? refuse('no interface, or a port that is not a number');
     const port = checkPort(match[2] === undefined ? DEFAULT_PORT : Number(match[2]), 1, refuse);
     return { scheme, device: `${scheme}:${match[1]}`, port };
+  }
+  if (scheme === 'qemu') {
+    const match = /^(.+?)(?:,udp=(\d+))?$/.exec(rest) ?? refuse('no socket');
+    const port = checkPort(match[2] === undefined ? DEFAULT_PORT : Number(match[2]), 1, refuse);
+    return { scheme, device: `qemu:${match[1]}`, port };
   }
   if (scheme === 'udp') {
     const match = /^(?:(.*):)?(\d+)$/.exec(rest) ?? refuse('no port');

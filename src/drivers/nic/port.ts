@@ -59,6 +59,8 @@ export interface Port {
   setRxMode?(mode: PortRxMode): void;
   /** The device has another address of its own. */
   setAddress?(mac: Uint8Array): void;
+  /** What the user should be told now that it is open, a sentence each: what was not got, what the far end is to do. */
+  readonly notices?: readonly string[];
   /** What ethtool may ask and change. */
   readonly tuning?: PortTuning | undefined;
   /** Stops; every frame that the port still holds is released. */
