@@ -12,6 +12,7 @@ import type { Cpu } from '../machine/cpu.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
 import type { NapiStruct } from './napi_struct.ts';
 import type { Qdisc } from './qdisc.ts';
+import type { XmitFlusher } from './xmit_flush.ts';
 
 /** Takes a frame in softirq context, and with it the reference; returns NET_RX_SUCCESS or NET_RX_DROP. */
 export type ReceiveSink = (skb: SkBuff) => number;
@@ -35,6 +36,9 @@ export class Softnet {
   /** Qdiscs that have frames to send, a singly linked list in order (`output_queue`). */
   outputQueue: Qdisc | null = null;
   outputTail: Qdisc | null = null;
+  /** A napi instance is polled on this CPU; transmits may wait for its end (xmit_flush.ts). */
+  polling = false;
+  flushList: XmitFlusher | null = null;
   /** Depth of devQueueXmit calls from inside a driver's startXmit. */
   xmitRecursion = 0;
   /** Columns of /proc/net/softnet_stat. */

@@ -87,7 +87,7 @@ const SNULL_OPS: DeviceOps = {
     const snull = dev.priv as Snull;
     const { tx } = snull;
     const len = skb.len;
-    txFrame(tx, skb);
+    txFrame(tx, 0, skb);
     if (snull.port.txBurst(0, tx, 1) === 0) {
       if (snull.inFlight > 0) netifStopQueue(txq, dev.net.machine.executive.now());
       return NETDEV_TX_BUSY;

@@ -18,6 +18,7 @@ import {
   napiStartTimer,
 } from '../device/napi_struct.ts';
 import type { Net } from '../device/net.ts';
+import { xmitFlush } from '../device/xmit_flush.ts';
 
 /** Frames of one poll. (`BUSY_POLL_BUDGET`) */
 export const BUSY_POLL_BUDGET = 8;
@@ -80,9 +81,13 @@ function claim(napi: NapiStruct, prefer: boolean): boolean {
 /** Frames that receive offload holds go up at once: somebody waits for them. */
 function pollOnce(napi: NapiStruct, budget: number): number {
   const { machine } = napi.dev.net;
+  const softnet = napi.dev.net.softnet[machine.cpu.id]!;
   napi.pollOwner = machine.cpu.id;
+  softnet.polling = true;
   const work = napi.poll(napi, budget);
+  softnet.polling = false;
   napi.pollOwner = -1;
+  if (softnet.flushList !== null) xmitFlush(softnet);
   napi.polls++;
   napi.work += work;
   napi.groFlush(false);

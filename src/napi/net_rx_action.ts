@@ -26,6 +26,7 @@ import {
 } from '../device/napi_struct.ts';
 import type { Net } from '../device/net.ts';
 import type { Softnet } from '../device/softnet.ts';
+import { xmitFlush } from '../device/xmit_flush.ts';
 import type { Machine } from '../machine/machine.ts';
 import { Loglevel } from '../machine/printk.ts';
 import { Softirq } from '../machine/softirq.ts';
@@ -124,9 +125,13 @@ function napiPollOne(napi: NapiStruct, cpu: number, repoll: List<NapiStruct>): n
   napi.listOwner = -1;
   if ((napi.state & NAPI_STATE_SCHED) === 0) return 0;
   const weight = napi.weight;
+  const softnet = napi.dev.net.softnet[cpu]!;
   napi.pollOwner = cpu;
+  softnet.polling = true;
   const work = napi.poll(napi, weight);
+  softnet.polling = false;
   napi.pollOwner = -1;
+  if (softnet.flushList !== null) xmitFlush(softnet);
   napi.polls++;
   napi.work += work;
   if (work < weight) {

@@ -15,6 +15,7 @@ import {
   napiCompleteDone,
 } from '../device/napi_struct.ts';
 import type { NetDevice } from '../device/net_device.ts';
+import { xmitFlush } from '../device/xmit_flush.ts';
 import { Work } from '../machine/timer.ts';
 
 /** All instances of the device are polled by tasks, or by the softirq again. (`dev_set_threaded`) */
@@ -54,9 +55,13 @@ function threadPoll(napi: NapiStruct, task: Work): void {
   const { cpu } = machine;
   cpu.localBhDisable();
   const { weight } = napi;
+  const softnet = napi.dev.net.softnet[cpu.id]!;
   napi.pollOwner = cpu.id;
+  softnet.polling = true;
   const work = (napi.state & NAPI_STATE_SCHED) === 0 ? 0 : napi.poll(napi, weight);
+  softnet.polling = false;
   napi.pollOwner = -1;
+  if (softnet.flushList !== null) xmitFlush(softnet);
   napi.polls++;
   napi.work += work;
   let again = work >= weight;
@@ -64,7 +69,7 @@ function threadPoll(napi: NapiStruct, task: Work): void {
     napiCompleteDone(napi, work);
     again = false;
   }
-  napi.dev.net.softnet[cpu.id]!.sendIpis?.();
+  softnet.sendIpis?.();
   machine.softirq.localBhEnable(cpu);
   if (again) task.schedule();
 }

@@ -116,6 +116,7 @@ function tryToSend(info: NetpollInfo, skb: SkBuff): boolean {
   let tries = 0;
   for (let i = 0; i <= tries; i++) {
     if (txTrylock(txq, machine.cpu.id)) {
+      txq.xmitMore = false;
       const taken = !txq.frozenOrStopped && devXmitComplete(dev.ops.startXmit(skb, dev, txq));
       txUnlock(txq);
       if (taken) {

@@ -55,26 +55,43 @@ export function rxFrame(dev: NetDevice, rx: FrameBatch, i: number, headroom: num
 }
 
 /**
- * Describes `skb` as entry 0 of `tx`, with its pool id as the tag. The frame stays the caller's until the Port takes it. False: it is in
- * more pieces than the batch can describe.
+ * Describes `skb` as entry `i` of `tx`, with its pool id as the tag. The frame stays the caller's until the Port takes it. A frame in pieces
+ * is entry 0 and alone. False: it is in more pieces than the batch can describe.
  */
-export function txFrame(tx: FrameBatch, skb: SkBuff): boolean {
+export function txFrame(tx: FrameBatch, i: number, skb: SkBuff): boolean {
   const { info } = skb.pool;
-  tx.buf[0] = skb.buf;
-  tx.offset[0] = skb.data;
-  tx.len[0] = skb.len;
-  tx.end[0] = skb.end;
-  tx.cookie[0] = skb.id;
-  tx.csum[0] = skb.ipSummed;
-  tx.vlanTci[0] = skb.vlanTci;
-  tx.gsoSize[0] = info.gsoSize[skb.shinfo]!;
-  tx.gsoType[0] = info.gsoType[skb.shinfo]!;
+  const s = skb.shinfo;
+  tx.buf[i] = skb.buf;
+  tx.offset[i] = skb.data;
+  tx.len[i] = skb.len;
+  tx.end[i] = skb.end;
+  tx.cookie[i] = skb.id;
+  tx.csum[i] = skb.ipSummed;
+  tx.vlanTci[i] = skb.vlanTci;
+  tx.gsoSize[i] = info.gsoSize[s]!;
+  tx.gsoType[i] = info.gsoType[s]!;
   if (skb.ipSummed === CHECKSUM_PARTIAL) {
-    tx.csumStart[0] = skb.csumStart - skb.data;
-    tx.csumOffset[0] = skb.csumOffset;
+    tx.csumStart[i] = skb.csumStart - skb.data;
+    tx.csumOffset[i] = skb.csumOffset;
   }
-  tx.pieces[0] = 0;
+  tx.pieces[i] = 0;
   return skb.dataLen === 0 || txPieces(tx, skb);
+}
+
+/** Moves entries [from, to), each in one piece, to the front of `tx`. Bound: the size of the batch; for the rare ring that was not emptied. */
+export function txShift(tx: FrameBatch, from: number, to: number): void {
+  tx.buf.copyWithin(0, from, to);
+  tx.offset.copyWithin(0, from, to);
+  tx.len.copyWithin(0, from, to);
+  tx.end.copyWithin(0, from, to);
+  tx.cookie.copyWithin(0, from, to);
+  tx.csum.copyWithin(0, from, to);
+  tx.csumStart.copyWithin(0, from, to);
+  tx.csumOffset.copyWithin(0, from, to);
+  tx.vlanTci.copyWithin(0, from, to);
+  tx.gsoSize.copyWithin(0, from, to);
+  tx.gsoType.copyWithin(0, from, to);
+  tx.pieces.copyWithin(0, from, to);
 }
 
 /** Adds what is behind the head buffer. Bound: the room in the batch. */

@@ -12,80 +12,34 @@
  * batches are made at open.
  */
 import { assert } from '../../base/assert.ts';
-import { NETDEV_TX_BUSY, NETDEV_TX_OK, SetupError } from '../../base/status.ts';
+import { SetupError } from '../../base/status.ts';
 import { ethMacAddr } from '../../device/dev_addr.ts';
 import { allocEtherdev } from '../../device/eth.ts';
 import { NETIF_F_SG } from '../../device/features.ts';
-import {
-  type NapiStruct,
-  napiCompleteDone,
-  napiDisable,
-  napiEnable,
-  napiSchedule,
-  napiScheduleOwned,
-  napiSchedulePrep,
-  netifNapiAdd,
-} from '../../device/napi_struct.ts';
+import { napiCompleteDone, napiDisable, napiEnable, napiSchedule, netifNapiAdd } from '../../device/napi_struct.ts';
 import type { Net } from '../../device/net.ts';
 import {
   type DeviceOps,
   IFF_ALLMULTI,
   IFF_PROMISC,
-  IFF_UP,
   type NetDevice,
   netifCarrierOff,
   netifCarrierOn,
   netifRunning,
   STAT_MULTICAST,
-  STAT_TX_BYTES,
-  STAT_TX_DROPPED,
-  STAT_TX_PACKETS,
 } from '../../device/net_device.ts';
-import {
-  type NetdevQueue,
-  netifQueueStopped,
-  netifScheduleQueue,
-  netifStartQueue,
-  netifStopQueue,
-  netifWakeQueue,
-} from '../../device/netdev_queue.ts';
+import { netifScheduleQueue, netifStartQueue, netifStopQueue } from '../../device/netdev_queue.ts';
 import { registerNetdevice } from '../../device/register.ts';
 import { devSetRxMode, listedAddrs } from '../../device/rx_mode.ts';
-import type { IrqLine } from '../../machine/irq.ts';
-import { DropReason } from '../../skb/drop_reason.ts';
-import { PACKET_MULTICAST, type SkBuff } from '../../skb/sk_buff.ts';
+import { PACKET_MULTICAST } from '../../skb/sk_buff.ts';
 import { nicEthtoolOps } from './ethtool.ts';
-import { rxFrame, txFrame } from './frame.ts';
-import { FrameBatch, type Port } from './port.ts';
+import { rxFrame } from './frame.ts';
+import { BURST, Nic, NicQueue, nicSchedule } from './nic_queue.ts';
+import type { Port } from './port.ts';
+import { nicFlush, nicPurge, nicReap, nicStartXmit } from './xmit.ts';
 
-/** Frames moved across the border to the Port at once. */
-const BURST = 64;
 /** Pieces of a super-frame: what one writev() takes, but for a header. A frame in more is dropped. */
 const PIECES_MAX = 1020;
-
-/** Driver state of one receive and transmit queue pair. */
-interface NicQueue {
-  readonly index: number;
-  readonly napi: NapiStruct;
-  readonly line: IrqLine;
-  readonly rx: FrameBatch;
-  readonly tx: FrameBatch;
-  readonly done: FrameBatch;
-  /** Frames that the Port has and txReap has not given back. */
-  inFlight: number;
-}
-
-/** The driver's `priv`. */
-export class Nic {
-  readonly port: Port;
-  queues: NicQueue[] = [];
-  /** The port has said that its link is another one; the next interrupt looks. */
-  linkChanged = false;
-
-  constructor(port: Port) {
-    this.port = port;
-  }
-}
 
 /**
  * Makes and registers a net_device over `port`. `name` is the interface name, `eth%d` if absent. The device is down;
@@ -107,15 +61,9 @@ export function createNic(net: Net, port: Port, name = 'eth%d'): NetDevice {
     const napi = netifNapiAdd(dev, (_napi, budget) => nicPoll(dev, queue, budget));
     const cpu = machine.cpus[index % machine.cpus.length]!;
     const line = machine.requestIrq(`${dev.name}-rx-${index}`, cpu, () => nicInterrupt(nic, queue));
-    const queue: NicQueue = {
-      index,
-      napi,
-      line,
-      rx: new FrameBatch(BURST),
-      tx: new FrameBatch(1, (port.caps.features & NETIF_F_SG) === 0 ? 0 : PIECES_MAX),
-      done: new FrameBatch(BURST),
-      inFlight: 0,
-    };
+    const pieces = (port.caps.features & NETIF_F_SG) === 0 ? 0 : PIECES_MAX;
+    const queue = new NicQueue(dev, nic, index, napi, line, pieces);
+    queue.flush = () => nicFlush(queue);
     nic.queues.push(queue);
   }
   // Whether there is a link is known when the port is open.
@@ -155,13 +103,14 @@ const NIC_OPS: DeviceOps = {
       nic.port.irqEnable(queue.index, false);
       napiDisable(queue.napi);
     }
+    for (const queue of nic.queues) nicPurge(queue);
     nic.port.close();
-    for (const queue of nic.queues) nicReap(dev, nic, queue);
+    for (const queue of nic.queues) nicReap(queue);
     netifCarrierOff(dev);
   },
 
   startXmit(skb, dev, txq) {
-    return nicStartXmit(skb, dev, txq);
+    return nicStartXmit(skb, (dev.priv as Nic).queues[txq.index]!, txq);
   },
 
   /** As the interrupt would: see whether there is a link, and have every queue polled. */
@@ -218,9 +167,7 @@ function nicInterrupt(nic: Nic, queue: NicQueue): void {
     nic.linkChanged = false;
     nicLink(queue.napi.dev);
   }
-  if (!napiSchedulePrep(queue.napi)) return;
-  nic.port.irqEnable(queue.index, false);
-  napiScheduleOwned(queue.napi);
+  nicSchedule(queue);
 }
 
 function nicUnmask(nic: Nic, queue: NicQueue): void {
@@ -230,53 +177,12 @@ function nicUnmask(nic: Nic, queue: NicQueue): void {
   napiSchedule(queue.napi);
 }
 
-/** OK: the Port has the frame. BUSY: its ring is full; the queue is stopped if a completion will wake it. */
-function nicStartXmit(skb: SkBuff, dev: NetDevice, txq: NetdevQueue): number {
-  const nic = dev.priv as Nic;
-  const queue = nic.queues[txq.index]!;
-  const batch = queue.tx;
-  const len = skb.len;
-  if (!txFrame(batch, skb)) {
-    dev.stats.add(STAT_TX_DROPPED);
-    skb.pool.kfree(skb, DropReason.TX_ERROR);
-    return NETDEV_TX_OK;
-  }
-  if (nic.port.txBurst(txq.index, batch, 1) === 0) {
-    nicReap(dev, nic, queue);
-    if (nic.port.txBurst(txq.index, batch, 1) === 0) {
-      if (queue.inFlight > 0) netifStopQueue(txq, dev.net.machine.executive.now());
-      return NETDEV_TX_BUSY;
-    }
-  }
-  queue.inFlight++;
-  const { values } = dev.stats;
-  values[STAT_TX_PACKETS]!++;
-  values[STAT_TX_BYTES]! += len;
-  return NETDEV_TX_OK;
-}
-
-/** Frees what has left; wakes the queue if that made room. Bound: what was in flight. */
-function nicReap(dev: NetDevice, nic: Nic, queue: NicQueue): void {
-  const { done, index } = queue;
-  const { port } = nic;
-  const pool = dev.net.machine.skbs;
-  let reaped = 0;
-  // Until there are none: a port may have tags of its own between, and none of the driver's in a round.
-  for (let n = port.txReap(index, done); n > 0; n = port.txReap(index, done)) {
-    for (let i = 0; i < n; i++) pool.consume(pool.byId(done.cookie[i]!));
-    reaped += n;
-  }
-  queue.inFlight -= reaped;
-  const txq = dev.txQueues[queue.index]!;
-  if (reaped > 0 && netifQueueStopped(txq) && (dev.flags & IFF_UP) !== 0) netifWakeQueue(txq);
-}
-
 /** The poll of one queue. Bound: `budget` frames received, and all transmits that have left. */
 function nicPoll(dev: NetDevice, queue: NicQueue, budget: number): number {
   const nic = dev.priv as Nic;
   const { port } = nic;
   const { index, napi, rx } = queue;
-  nicReap(dev, nic, queue);
+  nicReap(queue);
   let work = 0;
   while (work < budget) {
     const n = port.rxBurst(index, rx, Math.min(budget - work, BURST));
