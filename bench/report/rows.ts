@@ -80,11 +80,7 @@ export function quantilePanel(drawing: Drawing, top: number, figure: Quantiles):
   const paints = colours(sides);
   const rows = sides.map((side, i) => ({
     name: `${side.name} (${short(side.samples)} samples)`,
-    words: [
-      `p50 ${short(side.p50)}, p99 ${short(side.p99)}`,
-      `p99.9 ${short(side.p999)}, max ${short(side.max)}`,
-      figure.unit,
-    ],
+    words: [`p50 ${short(side.p50)}, p99 ${short(side.p99)}`, `p99.9 ${short(side.p999)}, max ${short(side.max)}`],
     side,
     colour: paints[i]!,
   }));

@@ -88,7 +88,7 @@ export class Running {
   readonly #what: string;
   readonly #closed: Promise<unknown>;
 
-  constructor(veth: VethNamespace, cpu: number, command: readonly string[]) {
+  constructor(veth: Pick<VethNamespace, 'inside'>, cpu: number, command: readonly string[]) {
     const [file, args] = veth.inside(cpu, command);
     this.#what = command.join(' ');
     this.child = spawn(file, args, { stdio: ['ignore', 'pipe', 'pipe'], detached: true });
