@@ -27,6 +27,18 @@ export function mapMemory(length: number): Mapping {
   return { buffer, at };
 }
 
+/**
+ * `length` bytes of the kernel's memory behind `fd`, from `fileOffset` on, where the kernel wants them (an io_uring takes no address).
+ * Unmapped when nobody holds the buffer any more. Throws systemError.
+ */
+export function mapFile(fd: number, fileOffset: number, length: number, what: string): Mapping {
+  const at = libc().mmap(0, length, PROT_READ_WRITE, MAP_SHARED, fd, fileOffset);
+  check(at, 'mmap', what);
+  const buffer = libc().viewOf(at, length);
+  unmapper.register(buffer, { at, length });
+  return { buffer, at };
+}
+
 const unmapper = new FinalizationRegistry<{ at: number; length: number }>(({ at, length }) => {
   libc().munmap(at, length);
 });

@@ -24,3 +24,8 @@ export function writeWord(view: DataView, o: number, value: number): void {
   view.setUint32(o, value >>> 0, true);
   view.setUint32(o + 4, Math.floor(value / TWO_32), true);
 }
+
+/** The upper half of an address whose lower half has become `low` by adding to it, where it was `upper` before. */
+export function highWord(low: number, upper: number): number {
+  return low >= TWO_32 ? upper + 1 : upper;
+}

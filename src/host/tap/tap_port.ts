@@ -5,6 +5,9 @@
  *     kernel's stack, bridge, guest -- interface NAME --> readv --rxBurst-->  frames in the arena        tap_receive.ts
  *                                                     <-- writev <--txBurst-- arena addresses            tap_transmit.ts
  *
+ * A TAP device takes and gives one frame a call; a burst is one call all the same where the kernel has io_uring (sys/io_uring.ts).
+ * Where it has none, or may not, `notices` says so and each frame is a call.
+ *
  *   1. Frames carry virtio-net headers, so neither side cuts what the other can take whole: super-frames of 64 KiB with their
  *      checksum to do go through as one. Turned off (`offload: false`), both do their own.
  *   2. A queue is a descriptor, and its interrupt. It is readable while frames wait: level-triggered, no wake-up is lost.
@@ -34,6 +37,7 @@ import type { Arena } from '../../skb/arena.ts';
 import { HostArena } from '../arena.ts';
 import type { HostExecutive, Watch } from '../executive.ts';
 import type { InterfaceNow } from '../netlink/interface_port.ts';
+import { IORING_OP_WRITE, type IoUring, openIoUring } from '../sys/io_uring.ts';
 import { isTun, setTunCarrier } from '../sys/tun.ts';
 import { SuperBuffers } from './super_buffers.ts';
 import {
@@ -45,19 +49,23 @@ import {
   type TapPlan,
   TapUp,
 } from './tap_device.ts';
-import { RX_HEADROOM, TapReceive } from './tap_receive.ts';
+import { PLACES_MAX, RX_HEADROOM, TapReceive } from './tap_receive.ts';
 import { TapTransmit, TX_BURST } from './tap_transmit.ts';
 
 const PIECES = NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_HIGHDMA | NETIF_F_HW_VLAN_CTAG_TX;
 const CHECKSUMS = NETIF_F_HW_CSUM | NETIF_F_RXCSUM;
 const SUPER_FRAMES = NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_TSO_ECN | NETIF_F_GSO_UDP_L4 | NETIF_F_GSO_ROBUST;
 const SUPER_BUFFERS = 192;
+/** A frame is its MTU and so much more: Ethernet header, two VLAN tags. */
+const FRAME_MORE = 22;
 
 export interface TapPortOptions extends TapOptions {
   /** Our own address; the interface has another one. Absent: made from the name. */
   readonly mac?: Uint8Array;
   /** Frames longer than a slot that may be out at once, of all queues; 192 if absent (72 KiB each, once it was used). */
   readonly superFrames?: number;
+  /** False: a call for each frame, also where the kernel has io_uring; true if absent. */
+  readonly ioUring?: boolean;
 }
 
 const COUNTERS = [
@@ -76,6 +84,7 @@ const COUNTERS = [
 ] as const;
 
 interface TapQueue {
+  readonly ring: IoUring | null;
   readonly rx: TapReceive;
   readonly tx: TapTransmit;
   readonly watch: Watch;
@@ -106,6 +115,7 @@ export class TapPort implements Port {
   #renamed: string | undefined;
   /** The kernel's count of frames that did not fit into its queue, at the last look. */
   #kernelDrops = 0;
+  #notices: readonly string[] = [];
   /** Transmit tags of the last opening. */
   #closed: readonly TapTransmit[] = [];
 
@@ -147,6 +157,11 @@ export class TapPort implements Port {
     if (this.#open !== undefined) this.#open.up = new TapUp(name, index);
   }
 
+  /** What was not got as it was asked for, and why. Empty until the port is open. */
+  get notices(): readonly string[] {
+    return this.#notices;
+  }
+
   get counters(): Counters {
     this.#collect();
     return this.#counters;
@@ -163,7 +178,8 @@ export class TapPort implements Port {
         `${this.name} lets the kernel write to the arena: use createHostArena()`,
       );
     }
-    const supers = new SuperBuffers(memory, this.#options.superFrames ?? SUPER_BUFFERS);
+    const superFrames = this.#options.superFrames ?? SUPER_BUFFERS;
+    const supers = new SuperBuffers(memory, superFrames);
     let device: TapDevice;
     try {
       device = openTapDevice(this.#tap, this.#plan, this.#options);
@@ -172,12 +188,21 @@ export class TapPort implements Port {
       throw error;
     }
     if (!this.#carrier) setTunCarrier(device.fds[0]!, false);
-    const queues = device.fds.map((fd, queue) => ({
-      rx: new TapReceive(fd, memory, supers),
-      tx: new TapTransmit(fd, memory),
-      watch: this.#executive.watch(fd, () => this.#interrupt(queue, irq)),
-      armed: false,
-    }));
+    const room = memory.slotSize - RX_HEADROOM - FRAME_MORE;
+    const short = !(this.#options.offload ?? true) && this.caps.mtu <= room;
+    // A quarter of the large buffers waits for frames at most.
+    const places = short ? PLACES_MAX : Math.floor(superFrames / (4 * device.fds.length));
+    this.#notices = [];
+    const queues = device.fds.map((fd, queue) => {
+      const ring = this.#ring(fd);
+      return {
+        ring,
+        rx: new TapReceive(fd, memory, supers, { ring, places: Math.max(1, Math.min(places, PLACES_MAX)), short }),
+        tx: new TapTransmit(fd, memory, ring),
+        watch: this.#executive.watch(fd, () => this.#interrupt(queue, irq)),
+        armed: false,
+      };
+    });
     const up = new TapUp(device.name, device.index);
     this.#open = { device, up, supers, queues, linkChanged, gone: false };
     this.#kernelDrops = kernelDrops(device.name);
@@ -243,9 +268,22 @@ export class TapPort implements Port {
     for (const each of open.queues) {
       each.watch.close();
       each.rx.release();
+      each.ring?.close();
     }
     closeTapDevice(open.device);
     open.supers.close();
+  }
+
+  /** Null: there is none; `notices` says why. */
+  #ring(fd: number): IoUring | null {
+    if (!(this.#options.ioUring ?? true)) return null;
+    try {
+      return openIoUring(fd, TX_BURST, IORING_OP_WRITE);
+    } catch (error) {
+      if (!(error instanceof SetupError)) throw error;
+      this.#notices = [`${this.name} makes a system call for each frame, not for each burst: ${error.message}`];
+      return null;
+    }
   }
 
   #interrupt(queue: number, irq: (queue: number) => void): void {
