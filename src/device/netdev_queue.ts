@@ -27,7 +27,7 @@ export class NetdevQueue {
   state = 0;
   /** CPU that is inside the driver's startXmit, or -1. */
   xmitLockOwner = -1;
-  /** When the driver last took a frame or stopped, machine nanoseconds. */
+  /** When the driver last took a frame (where it has a watchdog) or stopped, machine nanoseconds. */
   transStartNs = 0;
   /** How often the driver said BUSY (`requeues`), and how often it was found hanging (`trans_timeout`). */
   requeues = 0;

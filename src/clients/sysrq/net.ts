@@ -60,8 +60,8 @@ function showBlocked(dev: NetDevice, print: Print): void {
     const waits = queue.qdisc?.qlen ?? 0;
     if (!netifRunning(dev) || (!netifQueueStopped(queue) && waits === 0)) continue;
     const sinceMs = Math.floor((dev.net.machine.executive.now() - queue.transStartNs) / 1e6);
-    const state = netifQueueStopped(queue) ? 'stopped' : 'waiting';
-    print(`txq ${dev.name}:${queue.index} ${state} for ${sinceMs} ms, ${waits} frames behind it`);
+    const state = netifQueueStopped(queue) ? `stopped for ${sinceMs} ms` : 'waiting';
+    print(`txq ${dev.name}:${queue.index} ${state}, ${waits} frames behind it`);
   }
   const deferred = npinfoOf(dev)?.txq.length ?? 0;
   if (deferred > 0) print(`netpoll ${dev.name}: ${deferred} frames wait for process context`);
