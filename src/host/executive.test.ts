@@ -64,6 +64,94 @@ describe('HostExecutive', () => {
     expect(turns.length).toBe(2);
   });
 
+  it('calls a turn within less than a millisecond where microseconds were asked for, once a descriptor is watched', async () => {
+    const executive = new HostExecutive();
+    watched(executive, socket().fd, () => {});
+    const late: number[] = [];
+    for (let i = 0; i < 21; i++) {
+      const atNs = executive.now() + 200e3;
+      await new Promise<void>((resolve) => {
+        executive.onTurn = () => {
+          expect(executive.now()).toBeGreaterThanOrEqual(atNs);
+          late.push(executive.now() - atNs);
+          resolve();
+        };
+        executive.requestTurnAt(atNs);
+      });
+    }
+    expect(late.sort((a, b) => a - b)[10]).toBeLessThan(700e3);
+  });
+
+  it('keeps a turn that was asked for when the first descriptor is watched and when the last one is closed', async () => {
+    const executive = new HostExecutive();
+    const turns: number[] = [];
+    executive.onTurn = () => turns.push(executive.now());
+    const start = executive.now();
+    executive.requestTurnAt(start + 20e6);
+    const first = watched(executive, socket().fd, () => {});
+    await pause(60);
+    expect(turns.length).toBe(1);
+    executive.requestTurnAt(executive.now() + 20e6);
+    first.close();
+    await pause(60);
+    expect(turns.length).toBe(2);
+  });
+
+  it('waits a few microseconds awake, without a system call', () => {
+    const executive = new HostExecutive();
+    watched(executive, socket().fd, () => {});
+    executive.spin(2000);
+    const spans = Array.from({ length: 21 }, () => {
+      const begin = executive.now();
+      executive.spin(2000);
+      return executive.now() - begin;
+    });
+    expect(Math.min(...spans)).toBeGreaterThanOrEqual(1990);
+    expect(spans.sort((a, b) => a - b)[10]).toBeLessThan(40e3);
+  });
+
+  it('delivers every line that was raised although the handler of one throws', async () => {
+    const executive = new HostExecutive();
+    const fired: string[] = [];
+    const a = watched(executive, socket().fd, () => {
+      fired.push('a');
+      throw new Error('a bug in a handler');
+    });
+    const b = watched(executive, socket().fd, () => {
+      fired.push('b');
+      a.arm(true);
+      a.raise();
+    });
+    const before = process.listeners('uncaughtException');
+    process.removeAllListeners('uncaughtException');
+    const seen: string[] = [];
+    process.on('uncaughtException', (error) => seen.push(error.message));
+    for (const watch of [a, b]) {
+      watch.arm(true);
+      watch.raise();
+    }
+    await pause(20);
+    process.removeAllListeners('uncaughtException');
+    for (const listener of before) process.on('uncaughtException', listener);
+    expect(fired).toEqual(['a', 'b', 'a']);
+    expect(seen.length).toBe(2);
+  });
+
+  it('leaves no descriptor behind when the last watch is closed, and works again after that', async () => {
+    const executive = new HostExecutive();
+    const { fd, poke } = socket();
+    const open = () => readdirSync('/proc/self/fd').length;
+    const before = open();
+    watched(executive, fd, () => {}).close();
+    await pause(5);
+    expect(open()).toBe(before);
+    let fired = 0;
+    watched(executive, fd, () => fired++).arm(true);
+    poke();
+    for (let i = 0; i < 500 && fired === 0; i++) await pause(10);
+    expect(fired).toBe(1);
+  });
+
   it('interrupts while armed, once, and again when armed again', async () => {
     const executive = new HostExecutive();
     const { fd, poke } = socket();

@@ -5,13 +5,17 @@
  *     interrupt         a descriptor is readable --> its handler     watch(): armed, fires once, masked until armed again
  *     wedged            ppoll() over all watched descriptors         spin(): works while the loop does not turn
  *
- * Interrupts come from a uv_poll_t on the loop itself (koffi wraps it), so no thread of libuv's pool is taken; the
- * measured alternatives stand in ARCHITECTURE.md and bench/irq_path.ts.
+ * Interrupts and the timer come from a descriptor of the controller's (irq_controller.ts) which the loop itself watches (koffi wraps
+ * libuv's poll handle), so no thread of libuv's pool is taken; the measured alternatives stand in ARCHITECTURE.md and bench/irq_path.ts.
+ * Before the first watch there is no controller, and no koffi needed: timers are the loop's own then, with its grain of a millisecond.
  *
  * Who keeps the process alive: open watches, unless they were opened with `keepAlive: false`. Timers and turns do not.
+ *
+ * On the heap: nothing for a reading of the clock that is compared or stored, one Immediate for whatever is asked for until the loop's next
+ * turn, and the poll handle's event object (about 120 bytes) for each round of interrupts.
  */
 import type { Executive } from '../machine/executive.ts';
-import { libc } from './sys/libc.ts';
+import { IrqController, type IrqInput } from './irq_controller.ts';
 import { PollSet } from './sys/poll.ts';
 
 /** A descriptor as an interrupt line. */
@@ -33,6 +37,8 @@ export interface WatchOptions {
 
 /** Longest delay that a Node timer takes, in milliseconds. */
 const TIMER_MAX_MS = 2 ** 31 - 1;
+/** Waits shorter than this do not sleep: going to sleep and waking up takes longer. */
+const SLEEP_MIN_NS = 10_000;
 
 export class HostExecutive implements Executive {
   /** What requestTurn() asks for; the world sets it to the machine's turn(). */
@@ -40,15 +46,36 @@ export class HostExecutive implements Executive {
   readonly #originMs = performance.now();
   /** Wall clock minus monotonic clock, in milliseconds. */
   #wallOffsetMs = Date.now() - performance.now();
-  #turnPending = false;
+  #soonPending = false;
+  #turnWanted = false;
+  /** Lines raised by software, the first #raisedCount; and what takes its place while they are served. Neither shrinks. */
+  #raised: LoopWatch[] = [];
+  #raisedCount = 0;
+  #spare: LoopWatch[] = [];
   #timer: NodeJS.Timeout | undefined;
   #timerAtNs = Number.POSITIVE_INFINITY;
   #polls: PollSet | undefined;
+  #controller: IrqController | undefined;
   #keepers = 0;
-  #keeper: NodeJS.Timeout | undefined;
-  readonly #turn = (): void => {
-    this.#turnPending = false;
-    this.onTurn();
+  readonly #soon = (): void => {
+    this.#soonPending = false;
+    const raised = this.#raised;
+    const count = this.#raisedCount;
+    this.#raised = this.#spare;
+    this.#raisedCount = 0;
+    this.#spare = raised;
+    const turn = this.#turnWanted;
+    this.#turnWanted = false;
+    for (let i = 0; i < count; i++) {
+      try {
+        raised[i]!.fireRaised();
+      } catch (error) {
+        setImmediate(() => {
+          throw error;
+        });
+      }
+    }
+    if (turn) this.onTurn();
   };
   readonly #timerFired = (): void => {
     const atNs = this.#timerAtNs;
@@ -72,29 +99,38 @@ export class HostExecutive implements Executive {
   }
 
   requestTurn(): void {
-    if (this.#turnPending) return;
-    this.#turnPending = true;
-    setImmediate(this.#turn);
+    this.#turnWanted = true;
+    this.#callSoon();
   }
 
-  /** To the millisecond above (the loop's timers have no finer grain); what is due now becomes a turn of the loop. */
+  /** To the timer's grain; what is due now becomes a turn of the loop. */
   requestTurnAt(atNs: number): void {
     if (atNs >= this.#timerAtNs) return;
-    const delayMs = Math.ceil((atNs - this.now()) / 1e6);
-    if (delayMs <= 0) {
+    const delayNs = atNs - this.now();
+    if (delayNs <= 0) {
       this.requestTurn();
       return;
     }
-    clearTimeout(this.#timer);
     this.#timerAtNs = atNs;
-    this.#timer = setTimeout(this.#timerFired, Math.min(delayMs, TIMER_MAX_MS)).unref();
+    if (this.#controller !== undefined) {
+      this.#controller.setTimer(delayNs);
+      return;
+    }
+    clearTimeout(this.#timer);
+    this.#timer = setTimeout(this.#timerFired, Math.min(Math.ceil(delayNs / 1e6), TIMER_MAX_MS)).unref();
   }
 
   /**
    * Waits in ppoll() until a watched descriptor becomes readable, or `ns` (plus the thread's timer slack) have passed, or a
    * signal came. One that was readable before is no news: whoever waits here does not read it now, and the time is slept to its end.
+   * A few microseconds are waited for awake.
    */
   spin(ns: number): void {
+    if (ns < SLEEP_MIN_NS) {
+      const endMs = performance.now() + ns / 1e6;
+      while (performance.now() < endMs);
+      return;
+    }
     this.#polls ??= new PollSet();
     this.#polls.wait(ns);
   }
@@ -106,79 +142,119 @@ export class HostExecutive implements Executive {
   watch(fd: number, onReadable: () => void, options: WatchOptions = {}): Watch {
     const keepAlive = options.keepAlive ?? true;
     const spinFd = options.spinFd ?? fd;
+    const controller = this.#control();
+    const watch = new LoopWatch(
+      controller,
+      fd,
+      onReadable,
+      (raised) => this.#raise(raised),
+      () => {
+        this.#polls?.remove(spinFd);
+        if (keepAlive) this.#keep(-1);
+        if (controller.idle) this.#closeController();
+      },
+    );
     this.#polls ??= new PollSet();
     this.#polls.add(spinFd);
     if (keepAlive) this.#keep(1);
-    return new LoopWatch(fd, onReadable, keepAlive, () => {
-      this.#polls?.remove(spinFd);
-      if (keepAlive) this.#keep(-1);
-    });
+    return watch;
   }
 
-  /** A watch is masked most of the time under load, and a masked one holds no process: this timer does, while any is open. */
+  /** The controller takes over the timer that runs. */
+  #control(): IrqController {
+    if (this.#controller === undefined) {
+      this.#controller = new IrqController(this.#timerFired);
+      clearTimeout(this.#timer);
+      this.#timerAgain();
+    }
+    return this.#controller;
+  }
+
+  #closeController(): void {
+    this.#controller?.close();
+    this.#controller = undefined;
+    this.#timerAgain();
+  }
+
+  #timerAgain(): void {
+    const atNs = this.#timerAtNs;
+    this.#timerAtNs = Number.POSITIVE_INFINITY;
+    if (atNs !== Number.POSITIVE_INFINITY) this.requestTurnAt(atNs);
+  }
+
   #keep(change: number): void {
     this.#keepers += change;
-    if (this.#keepers > 0) {
-      this.#keeper ??= setInterval(() => {}, TIMER_MAX_MS);
-    } else {
-      clearInterval(this.#keeper);
-      this.#keeper = undefined;
-    }
+    this.#controller?.hold(this.#keepers > 0);
+  }
+
+  #raise(watch: LoopWatch): void {
+    this.#raised[this.#raisedCount++] = watch;
+    this.#callSoon();
+  }
+
+  #callSoon(): void {
+    if (this.#soonPending) return;
+    this.#soonPending = true;
+    setImmediate(this.#soon);
   }
 }
 
 class LoopWatch implements Watch {
-  readonly #poll: ReturnType<ReturnType<typeof libc>['loopPoll']>;
+  readonly #controller: IrqController;
+  readonly #input: IrqInput;
   readonly #onReadable: () => void;
+  readonly #raise: (watch: LoopWatch) => void;
   readonly #onClose: () => void;
-  readonly #events = { readable: true };
   #armed = false;
   #raised = false;
   #closed = false;
 
-  constructor(fd: number, onReadable: () => void, keepAlive: boolean, onClose: () => void) {
-    this.#poll = libc().loopPoll(fd);
-    if (!keepAlive) this.#poll.unref();
+  constructor(
+    controller: IrqController,
+    fd: number,
+    onReadable: () => void,
+    raise: (watch: LoopWatch) => void,
+    onClose: () => void,
+  ) {
+    this.#controller = controller;
+    this.#input = controller.add(fd, () => this.#fire());
     this.#onReadable = onReadable;
+    this.#raise = raise;
     this.#onClose = onClose;
   }
 
   arm(on: boolean): void {
     if (this.#closed || on === this.#armed) return;
     this.#armed = on;
-    if (on) this.#poll.start(this.#events, this.#fire);
-    else this.#poll.stop();
+    this.#controller.unmask(this.#input, on);
   }
 
   raise(): void {
     if (this.#raised) return;
     this.#raised = true;
-    setImmediate(this.#fireRaised);
+    this.#raise(this);
   }
 
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
     this.#armed = false;
-    this.#poll.close();
+    this.#controller.remove(this.#input);
     this.#onClose();
   }
 
-  readonly #fireRaised = (): void => {
+  /** In a later turn of the loop. Masks the line, as the descriptor's own interrupt would have. */
+  fireRaised(): void {
     this.#raised = false;
-    this.#fire();
-  };
-
-  /** Called by libuv, from no JavaScript: an exception that left here would come out of some later FFI call. */
-  readonly #fire = (): void => {
     if (!this.#armed) return;
-    this.arm(false);
-    try {
-      this.#onReadable();
-    } catch (error) {
-      setImmediate(() => {
-        throw error;
-      });
-    }
-  };
+    this.#controller.unmask(this.#input, false);
+    this.#fire();
+  }
+
+  /** The controller has masked the line. */
+  #fire(): void {
+    if (!this.#armed) return;
+    this.#armed = false;
+    this.#onReadable();
+  }
 }
