@@ -27,7 +27,7 @@ import type { SockFilter } from './bpf_filter.ts';
 import { checkFanout, FANOUT_MEMBERS_MAX, type Fanout } from './fanout.ts';
 import { PacketMembership } from './packet_membership.ts';
 import { PacketQueue, type PacketQueueOptions } from './packet_queue.ts';
-import { takeKernelDrops } from './packet_sockets.ts';
+import { deafen, takeKernelDrops } from './packet_sockets.ts';
 import { TX_BURST, type TxSocket } from './tx_socket.ts';
 
 const BLOCK_SIZE = 256 << 10;
@@ -58,6 +58,8 @@ const COUNTERS = [
   'rx_dropped_kernel',
   'rx_freeze_q_cnt',
   'rx_length_errors',
+  /** In the ring when the port was closed. */
+  'rx_unread',
   'tx_frames',
   'tx_bytes',
   'tx_errors',
@@ -65,6 +67,7 @@ const COUNTERS = [
 ] as const;
 /** Everything that exists while the port is open. */
 interface OpenState {
+  readonly index: number;
   readonly queues: readonly PacketQueue[];
   readonly membership: PacketMembership;
 }
@@ -158,7 +161,7 @@ export class PacketPort implements Port {
       }
       const membership = new PacketMembership(queues[0]!.rxFd, index);
       membership.set(this.#rxMode, this.#ownAddress);
-      this.#open = { queues, membership };
+      this.#open = { index, queues, membership };
     } catch (error) {
       for (const queue of queues) queue.close();
       throw error;
@@ -217,7 +220,9 @@ export class PacketPort implements Port {
   close(): void {
     const open = this.#open;
     if (open === undefined) return;
+    for (const queue of open.queues) deafen(queue.rxFd, open.index);
     this.#collect();
+    for (const { unread } of open.queues) this.#counters.count('rx_unread', unread);
     this.#open = undefined;
     this.#closed = open.queues.map(({ tx }) => tx);
     for (const queue of open.queues) queue.close();
@@ -243,8 +248,10 @@ export class PacketPort implements Port {
     const open = this.#open;
     if (open === undefined) return;
     const counters = this.#counters;
-    for (const { ring, tx, rxFd } of open.queues) {
-      const { drops, freezes } = takeKernelDrops(rxFd);
+    for (const queue of open.queues) {
+      const { ring, tx, rxFd } = queue;
+      const { frames, drops, freezes } = takeKernelDrops(rxFd);
+      queue.unread += frames - drops - ring.frames - ring.truncated;
       ring.losing = false;
       counters.count('rx_frames', ring.frames);
       counters.count('rx_bytes', ring.bytes);

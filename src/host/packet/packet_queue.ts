@@ -41,6 +41,8 @@ export class PacketQueue {
   readonly txFd: number;
   /** Number of its fanout group; -1: it is in none. */
   readonly fanoutGroup: number;
+  /** Frames that the kernel had put into the ring and nobody had read, when its counters were read last. */
+  unread = 0;
   readonly #memory: HostArena;
   readonly #area: RingArea;
   readonly #edge: EdgePoll;

@@ -103,16 +103,23 @@ export function openTxSocket(name: string, ifindex: number): number {
   return fd;
 }
 
+/** The socket hears nothing from now on. A member of a fanout group goes on hearing: the kernel binds it no more. */
+export function deafen(fd: number, ifindex: number): void {
+  libc().bind(fd, sockaddrLl(0, ifindex), 20);
+}
+
 export interface KernelDrops {
+  /** Frames that came for the socket, dropped ones among them. */
+  readonly frames: number;
   readonly drops: number;
   readonly freezes: number;
 }
 
-/** What the kernel had no room for since it was asked last, and how often all blocks were ours (reading sets both to 0). */
+/** What came, and what the kernel had no room for since it was asked last, and how often all blocks were ours (reading sets them to 0). */
 export function takeKernelDrops(fd: number): KernelDrops {
   const stats = Buffer.alloc(12);
-  if (getOption(fd, SOL_PACKET, PACKET_STATISTICS, stats) !== stats.length) return { drops: 0, freezes: 0 };
-  return { drops: stats.readUInt32LE(4), freezes: stats.readUInt32LE(8) };
+  if (getOption(fd, SOL_PACKET, PACKET_STATISTICS, stats) !== stats.length) return { frames: 0, drops: 0, freezes: 0 };
+  return { frames: stats.readUInt32LE(0), drops: stats.readUInt32LE(4), freezes: stats.readUInt32LE(8) };
 }
 
 function openPacketSocket(what: string): number {

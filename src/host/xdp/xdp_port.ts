@@ -49,6 +49,8 @@ const COUNTERS = [
   'rx_ring_full',
   'rx_fill_ring_empty_descs',
   'rx_invalid_descs',
+  /** In the ring when the port was closed. */
+  'rx_unread',
   'tx_frames',
   'tx_bytes',
   'tx_errors',
@@ -270,10 +272,11 @@ export class XdpPort implements Port {
   close(): void {
     const open = this.#open;
     if (open === undefined) return;
+    open.attachment.close();
     this.#collect();
+    for (const { xsk } of open.queues) this.#counters.count('rx_unread', xsk.rx.unread);
     this.#open = undefined;
     this.#closed = open.queues.map(({ xsk }) => xsk.tx);
-    open.attachment.close();
     for (const one of open.queues) {
       one.watch.close();
       clearTimeout(one.timer);

@@ -112,6 +112,11 @@ export class XskRx {
     Atomics.store(i32, fill.producer, at);
   }
 
+  /** Frames in the ring that nobody has read. */
+  get unread(): number {
+    return (Atomics.load(this.#memory.i32, this.#rx.producer) - this.#received) | 0;
+  }
+
   /** The kernel wants to be called before it looks at the fill ring. */
   needsWakeup(): boolean {
     return (Atomics.load(this.#memory.i32, this.#fill.flags) & 1) !== 0;

@@ -1,0 +1,121 @@
+/**
+ * Where every frame of a flood went, in the kernel's counters and ours.
+ *
+ *     sent = received                                    by the UDP socket of our stack
+ *          + reasons of our stack's drops                `netpoll ls drops`
+ *          + what the port counts                        no room, too long, unread when it was closed
+ *          + what the kernel's own stack got or dropped  while nobody of us was attached, or before our socket
+ *          + the rest: frames that the kernel lost where it counts nothing
+ *
+ * The rest must be 0, except for the places that UNCOUNTED names, and there not above what fits into them.
+ */
+
+export interface SenderCounts {
+  readonly sent: number;
+  readonly refused: Readonly<Record<string, number>>;
+}
+
+export interface ReceiverCounts {
+  readonly received: number;
+  readonly late: number;
+  readonly up: boolean;
+  readonly drops: Readonly<Record<string, number>>;
+  readonly snmp: Readonly<Record<string, number>>;
+  readonly port: Readonly<Record<string, number>>;
+  readonly dev: Readonly<Record<string, number>>;
+}
+
+export type Scheme = 'packet' | 'xdp' | 'tap' | 'udp';
+
+/** Names of places, and how many frames ended there; `sent` and `uncounted` beside them. */
+export interface Balance {
+  readonly sent: number;
+  readonly received: number;
+  readonly refused: number;
+  /** By name; none of them is 0. */
+  readonly drops: Readonly<Record<string, number>>;
+  readonly uncounted: number;
+}
+
+/** Places in the kernel that lose frames and count nothing, by scheme and fault: how many can be there at once, and why. */
+export const UNCOUNTED: Readonly<Record<Scheme, Readonly<Record<string, readonly [most: number, place: string]>>>> = {
+  packet: {
+    deleted: [
+      1000,
+      'the backlog of the CPU that the interface was on is purged of its frames (flush_backlog; netdev_max_backlog)',
+    ],
+  },
+  xdp: {
+    deleted: [256, 'the receive ring of a veth is freed with what is in it (veth_napi_del; VETH_RING_SIZE)'],
+    down: [256, 'the receive ring of a veth is freed with what is in it (veth_napi_del; VETH_RING_SIZE)'],
+  },
+  tap: { deleted: [1000, 'the queue of a TAP device is purged (tun_queue_purge; txqueuelen)'] },
+  udp: {
+    deleted: [
+      1000,
+      'the backlog of the CPU that the interface was on is purged of its frames (flush_backlog; netdev_max_backlog)',
+    ],
+  },
+};
+
+/** What happened between two readings at which nothing was on its way. */
+export function balance(
+  scheme: Scheme,
+  sender: readonly [SenderCounts, SenderCounts],
+  receiver: readonly [ReceiverCounts, ReceiverCounts],
+): Balance {
+  const sent = sender[1].sent - sender[0].sent;
+  const refused = total(sender[1].refused) - total(sender[0].refused);
+  const received = receiver[1].received - receiver[0].received;
+  const since = (of: 'drops' | 'snmp' | 'port' | 'dev', name: string): number =>
+    (receiver[1][of][name] ?? 0) - (receiver[0][of][name] ?? 0);
+  const drops: Record<string, number> = {};
+  const put = (name: string, n: number): void => {
+    if (n !== 0) drops[name] = n;
+  };
+  for (const name of Object.keys(receiver[1].drops)) put(`stack ${name}`, since('drops', name));
+  for (const name of PORT_DROPS[scheme]) put(`port ${name}`, since('port', name));
+  const toKernel = since('snmp', 'IpInReceives');
+  if (scheme === 'packet') {
+    // The kernel's stack gets a copy of each frame; what it got more than our socket came while none was bound.
+    const seen = ['rx_frames', ...PORT_DROPS.packet].reduce((sum, name) => sum + since('port', name), 0);
+    put('kernel: no socket bound', toKernel - seen);
+  } else if (scheme === 'xdp') {
+    // Frames that the program takes never come there.
+    put('kernel: no program attached', toKernel);
+  } else if (scheme === 'udp') {
+    for (const name of ['IpInHdrErrors', 'IpInAddrErrors', 'IpInDiscards', 'UdpNoPorts', 'UdpInErrors']) {
+      put(`kernel: ${name}`, since('snmp', name));
+    }
+  }
+  return { sent, received, refused, drops, uncounted: sent - received - total(drops) };
+}
+
+/** Counters of a port for frames that it, or the kernel on its behalf, has dropped. */
+const PORT_DROPS: Readonly<Record<Scheme, readonly string[]>> = {
+  packet: ['rx_dropped_kernel', 'rx_length_errors', 'rx_unread'],
+  xdp: ['rx_dropped', 'rx_ring_full', 'rx_unread'],
+  // What did not fit into a TAP device's queue was refused to its sender.
+  tap: ['rx_bad_headers', 'rx_length_errors', 'rx_no_buffer'],
+  // Its receive buffer's drops are the kernel's UdpInErrors.
+  udp: [],
+};
+
+export function total(counts: Readonly<Record<string, number>>): number {
+  return Object.values(counts).reduce((sum, n) => sum + n, 0);
+}
+
+/** The sum of several. */
+export function addUp(all: readonly Balance[]): Balance {
+  const drops: Record<string, number> = {};
+  for (const each of all) for (const [name, n] of Object.entries(each.drops)) drops[name] = (drops[name] ?? 0) + n;
+  const sum = (of: 'sent' | 'received' | 'refused' | 'uncounted'): number => all.reduce((s, each) => s + each[of], 0);
+  return { sent: sum('sent'), received: sum('received'), refused: sum('refused'), drops, uncounted: sum('uncounted') };
+}
+
+/** `sent 10 = received 7 + 2 stack NO_SOCKET + uncounted 1` */
+export function printBalance({ sent, received, refused, drops, uncounted }: Balance): string {
+  const parts = [`received ${received}`, ...Object.entries(drops).map(([name, n]) => `${n} ${name}`)];
+  if (uncounted !== 0) parts.push(`uncounted ${uncounted}`);
+  return `sent ${sent}${refused > 0 ? ` (and ${refused} refused)` : ''} = ${parts.join(' + ')}`;
+}
