@@ -66,6 +66,8 @@ export interface Libc {
   epollCreate1(flags: number): number;
   epollCtl(epfd: number, operation: number, fd: number, event: Uint8Array): number;
   epollWait(epfd: number, events: Uint8Array, count: number, timeoutMs: number): number;
+  timerfdCreate(clock: number, flags: number): number;
+  timerfdSettime(fd: number, flags: number, value: Uint8Array, old: null): number;
   /** Address of the first byte of memory which does not move (not an on-heap typed array). */
   addressOf(memory: Uint8Array): number;
   /** Memory at an address as an ArrayBuffer. Once for each address: V8 allows no second one. */
@@ -130,6 +132,8 @@ export function loadLibc(require: (name: string) => unknown): Libc {
     epollCreate1: f('int epoll_create1(int)'),
     epollCtl: f('int epoll_ctl(int, int, int, void *)'),
     epollWait: f('int epoll_wait(int, void *, int, int)'),
+    timerfdCreate: f('int timerfd_create(int, int)'),
+    timerfdSettime: f('int timerfd_settime(int, int, void *, void *)'),
     addressOf: (memory) => Number(koffi.address(memory)),
     viewOf: (at, length) => koffi.view(BigInt(at), length),
     loopPoll(fd) {
