@@ -69,7 +69,7 @@ export interface SoftnetRow {
   readonly process_qlen: number;
 }
 
-export function softnetRows({ net, backlogs }: Stack): SoftnetRow[] {
+export function softnetRows({ net, rps }: Stack): SoftnetRow[] {
   return net.softnet.map((softnet, cpu) => ({
     cpu,
     processed: softnet.processed,
@@ -77,8 +77,8 @@ export function softnetRows({ net, backlogs }: Stack): SoftnetRow[] {
     time_squeeze: softnet.timeSqueeze,
     received_rps: softnet.receivedRps,
     flow_limit_count: softnet.flowLimitCount,
-    input_qlen: backlogs[cpu]?.input.length ?? 0,
-    process_qlen: backlogs[cpu]?.process.length ?? 0,
+    input_qlen: rps.backlog(cpu).inputLength,
+    process_qlen: rps.backlog(cpu).processLength,
   }));
 }
 

@@ -14,6 +14,14 @@ import type { NapiStruct } from './napi_struct.ts';
 import type { Qdisc } from './qdisc.ts';
 import type { XmitFlusher } from './xmit_flush.ts';
 
+const PROCESSED = 0;
+const DROPPED = 1;
+const TIME_SQUEEZE = 2;
+const RECEIVED_RPS = 3;
+const FLOW_LIMIT = 4;
+/** Counters of a CPU. */
+export const SOFTNET_COUNTERS = 5;
+
 /** Takes a frame in softirq context, and with it the reference; returns NET_RX_SUCCESS or NET_RX_DROP. */
 export type ReceiveSink = (skb: SkBuff) => number;
 
@@ -41,17 +49,59 @@ export class Softnet {
   flushList: XmitFlusher | null = null;
   /** Depth of devQueueXmit calls from inside a driver's startXmit. */
   xmitRecursion = 0;
-  /** Columns of /proc/net/softnet_stat. */
-  processed = 0;
-  dropped = 0;
-  timeSqueeze = 0;
-  /** Interrupts that other CPUs sent for their frames. */
-  receivedRps = 0;
-  flowLimitCount = 0;
+  /** The counters below; shared memory where other threads read them. */
+  #row: Float64Array = new Float64Array(SOFTNET_COUNTERS);
 
   constructor(cpu: Cpu, sink: ReceiveSink) {
     this.cpu = cpu;
     this.deliver = sink;
     this.enqueue = sink;
+  }
+
+  /** Set-up: from here on the counters are in `row` (SOFTNET_COUNTERS long), as they stand there. */
+  useRow(row: Float64Array): void {
+    this.#row = row;
+  }
+
+  /** Columns of /proc/net/softnet_stat. */
+  get processed(): number {
+    return this.#row[PROCESSED]!;
+  }
+
+  set processed(value: number) {
+    this.#row[PROCESSED] = value;
+  }
+
+  get dropped(): number {
+    return this.#row[DROPPED]!;
+  }
+
+  set dropped(value: number) {
+    this.#row[DROPPED] = value;
+  }
+
+  get timeSqueeze(): number {
+    return this.#row[TIME_SQUEEZE]!;
+  }
+
+  set timeSqueeze(value: number) {
+    this.#row[TIME_SQUEEZE] = value;
+  }
+
+  /** Interrupts that other CPUs sent for their frames. */
+  get receivedRps(): number {
+    return this.#row[RECEIVED_RPS]!;
+  }
+
+  set receivedRps(value: number) {
+    this.#row[RECEIVED_RPS] = value;
+  }
+
+  get flowLimitCount(): number {
+    return this.#row[FLOW_LIMIT]!;
+  }
+
+  set flowLimitCount(value: number) {
+    this.#row[FLOW_LIMIT] = value;
   }
 }

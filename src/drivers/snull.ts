@@ -53,7 +53,7 @@ export function createSnull(net: Net, port: Port, name = 'sn%d'): NetDevice {
   const dev = allocEtherdev(net, { name, ops: SNULL_OPS, priv: snull });
   dev.devAddr.set(port.caps.mac);
   dev.mtu = port.caps.mtu;
-  snull.line = net.machine.requestIrq(dev.name, net.machine.cpus[0]!, () => snullInterrupt(dev));
+  snull.line = net.machine.requestIrq(dev.name, net.machine.here[0]!, () => snullInterrupt(dev));
   netifCarrierOff(dev);
   const error = registerNetdevice(dev);
   if (error < 0) throw new SetupError('ERR_NETPOLL_NAME', `cannot register ${name}: the name is taken or not valid`);

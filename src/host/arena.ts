@@ -103,12 +103,64 @@ export interface HostArenaOptions {
   readonly reserveBytes?: number;
 }
 
+const SLOTS = 4096;
+const SLOT_SIZE = 2048;
+const RESERVE_BYTES = 128 << 20;
+
 /** Maps the memory. Throws SetupError: no koffi, or no memory. */
 export function createHostArena(options: HostArenaOptions = {}): HostArena {
-  const slots = options.slots ?? 4096;
-  const slotSize = options.slotSize ?? 2048;
-  const reserveBytes = options.reserveBytes ?? 128 << 20;
+  const slots = options.slots ?? SLOTS;
+  const slotSize = options.slotSize ?? SLOT_SIZE;
+  const reserveBytes = options.reserveBytes ?? RESERVE_BYTES;
   const length = Math.ceil((slots * slotSize + reserveBytes) / PAGE_SIZE + 1) * PAGE_SIZE;
   const { buffer, at } = mapMemory(length);
   return new HostArena(buffer, { slots, slotSize, baseAddress: BigInt(at) });
+}
+
+/**
+ * One memory for several CPUs: all shares of slots in front, then the shares of room for kernel rings.
+ *
+ *     | slots of CPU 0 | slots of CPU 1 | ... | page | rings of CPU 0 | rings of CPU 1 | ... |
+ *
+ * Plain numbers, so that a thread can be told.
+ */
+export interface SharedMemory {
+  readonly at: number;
+  readonly length: number;
+  readonly cpus: number;
+  /** Of one CPU. */
+  readonly slots: number;
+  readonly slotSize: number;
+  readonly reserveBytes: number;
+}
+
+/** Offsets of all CPUs are 31-bit numbers. */
+const SHARED_MAX = 2 ** 31 - PAGE_SIZE;
+
+/** Maps memory for `cpus` CPUs; it is unmapped when nobody holds `buffer` any more. Throws SetupError: no koffi, no memory, too much. */
+export function mapSharedMemory(cpus: number, options: HostArenaOptions = {}): SharedMemory & { buffer: ArrayBuffer } {
+  const slots = options.slots ?? SLOTS;
+  const slotSize = options.slotSize ?? SLOT_SIZE;
+  const reserveBytes = Math.ceil((options.reserveBytes ?? RESERVE_BYTES) / PAGE_SIZE) * PAGE_SIZE;
+  const length = (Math.ceil((cpus * slots * slotSize) / PAGE_SIZE) + 1) * PAGE_SIZE + cpus * reserveBytes;
+  if (length > SHARED_MAX) {
+    const message = `${cpus} CPUs with ${reserveBytes} bytes for rings each are more than 2 GiB: give a smaller reserveBytes`;
+    throw new SetupError('ERR_NETPOLL_ARENA', message);
+  }
+  const { buffer, at } = mapMemory(length);
+  return { buffer, at, length, cpus, slots, slotSize, reserveBytes };
+}
+
+/** The share of `cpu` (slots, and room for rings), with a view of everything. `buffer` is this thread's view of the whole memory. */
+export function arenaShare(memory: SharedMemory, cpu: number, buffer: ArrayBuffer): HostArena {
+  const { slots, slotSize, at } = memory;
+  const unused = ringShare(memory, cpu);
+  return new HostArena(buffer, { slots, slotSize, slotsAt: cpu * slots * slotSize, unused, baseAddress: BigInt(at) });
+}
+
+/** Where the kernel rings of `cpu` lie: byte offsets. */
+export function ringShare(memory: SharedMemory, cpu: number): readonly [from: number, to: number] {
+  const { cpus, slots, slotSize, reserveBytes } = memory;
+  const from = (Math.ceil((cpus * slots * slotSize) / PAGE_SIZE) + 1) * PAGE_SIZE + cpu * reserveBytes;
+  return [from, from + reserveBytes];
 }

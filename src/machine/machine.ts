@@ -22,6 +22,8 @@ export interface MachineOptions {
   readonly arena: Arena;
   /** Number of CPUs; 1 if absent. */
   readonly cpus?: number;
+  /** Only this CPU runs here; the others are known by number and run elsewhere, with machines of their own. Absent: all run here. */
+  readonly bootCpu?: number;
   /** Ticks a second; 250 if absent. */
   readonly hz?: number;
   /** The machine's name (`uname -n`), and release (`uname -r`) for messages. */
@@ -36,6 +38,8 @@ export class Machine {
   readonly arena: Arena;
   readonly skbs: SkbPool;
   readonly cpus: readonly Cpu[];
+  /** Those of them that run here: interrupts may be theirs. */
+  readonly here: readonly Cpu[];
   readonly hz: number;
   readonly hostname: string;
   readonly release: string;
@@ -59,7 +63,8 @@ export class Machine {
     this.arena = options.arena;
     this.skbs = new SkbPool(options.arena, options.skbs ?? options.arena.slots * 2);
     this.cpus = Array.from({ length: options.cpus ?? 1 }, (_, id) => new Cpu(id));
-    this.cpu = this.cpus[0]!;
+    this.here = options.bootCpu === undefined ? this.cpus : [this.cpus[options.bootCpu]!];
+    this.cpu = this.here[0]!;
     this.hz = options.hz ?? 250;
     this.hostname = options.hostname ?? 'localhost';
     this.release = options.release ?? 'netpoll';

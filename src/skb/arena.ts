@@ -8,6 +8,9 @@
  *     +------+------+-----+------+----------------+------------+
  *       2048 bytes each             a kernel ring that a port mapped here (AF_PACKET, AF_XDP)
  *
+ * Where several CPUs are threads, each has an Arena of its own over the same memory: a share of the slots, a share of what is
+ * unused, and a view of everything, so that a frame which another CPU hands over is read where it lies.
+ *
  * A buffer is a small integer, the handle. Handles 0..slots-1 are slots; each region adds its own range behind them. Each
  * handle has a reference count (the kernel's `dataref`): clones of an sk_buff share the buffer, the last release gives a
  * slot back to the free stack and a region's frame back to the port that owns the ring.
@@ -32,6 +35,10 @@ export interface ArenaOptions {
   readonly slotSize?: number;
   /** Address of byte 0 in this process, for ports that hand addresses to the kernel. 0n in sim. */
   readonly baseAddress?: bigint;
+  /** Byte offset of slot 0; 0 if absent. Several CPUs' slots lie side by side in one memory that all of them see. */
+  readonly slotsAt?: number;
+  /** Unused memory for reserve(): [byte offset, byte offset behind it]; what is behind the slots if absent. */
+  readonly unused?: readonly [from: number, to: number];
 }
 
 export class Arena {
@@ -41,6 +48,8 @@ export class Arena {
   readonly i32: Int32Array;
   readonly slots: number;
   readonly slotSize: number;
+  /** Byte offset of slot 0. */
+  readonly slotsAt: number;
   readonly baseAddress: bigint;
   /** How often alloc() found nothing. */
   exhausted = 0;
@@ -49,20 +58,27 @@ export class Arena {
   #refs: Int32Array;
   #handles: number;
   #reserved: number;
+  readonly #reserveEnd: number;
 
   constructor(buffer: ArrayBufferLike, options: ArenaOptions) {
     const slotSize = options.slotSize ?? 2048;
-    assert(options.slots * slotSize <= buffer.byteLength, 'the arena buffer holds all slots');
+    const slotsAt = options.slotsAt ?? 0;
+    const slotsEnd = slotsAt + options.slots * slotSize;
+    assert(slotsEnd <= buffer.byteLength, 'the arena buffer holds all slots');
+    const [from, to] = options.unused ?? [slotsEnd, buffer.byteLength];
+    assert((from >= slotsEnd || to <= slotsAt) && to <= buffer.byteLength, 'slots and unused memory lie apart');
     this.buffer = buffer;
     this.bytes = new Uint8Array(buffer);
     this.view = new DataView(buffer);
     this.i32 = new Int32Array(buffer, 0, buffer.byteLength >>> 2);
     this.slots = options.slots;
     this.slotSize = slotSize;
+    this.slotsAt = slotsAt;
     this.baseAddress = options.baseAddress ?? BigInt(0);
     this.#refs = new Int32Array(options.slots);
     this.#handles = options.slots;
-    this.#reserved = options.slots * slotSize;
+    this.#reserved = from;
+    this.#reserveEnd = to;
     this.#free = new FreeStack(options.slots);
     this.#free.fill(0, options.slots);
   }
@@ -105,18 +121,18 @@ export class Arena {
 
   /** Byte offset of the first byte of `buf`. */
   start(buf: number): number {
-    if (buf < this.slots) return buf * this.slotSize;
+    if (buf < this.slots) return this.slotsAt + buf * this.slotSize;
     const region = this.#regionOf(buf);
     return region.byteOffset + (buf - region.first) * region.granularity;
   }
 
   /**
-   * Takes `byteLength` bytes of unused memory behind the slots, aligned to `align` (a power of two).
+   * Takes `byteLength` bytes of unused memory, aligned to `align` (a power of two).
    * Gives the byte offset, or -1 when the arena has not so much left.
    */
   reserve(byteLength: number, align: number): number {
     const at = (this.#reserved + align - 1) & ~(align - 1);
-    if (at + byteLength > this.buffer.byteLength) return -1;
+    if (at + byteLength > this.#reserveEnd) return -1;
     this.#reserved = at + byteLength;
     return at;
   }
@@ -134,6 +150,14 @@ export class Arena {
     refs.set(this.#refs);
     this.#refs = refs;
     return first;
+  }
+
+  /**
+   * Handles for `count` frames whose bytes lie in another CPU's share. `recycle(buf)` runs when the last reference to one is
+   * dropped, and tells its owner. Where the bytes are, the sk_buff says: these handles have no start. Returns the first handle.
+   */
+  addForeign(count: number, recycle: (buf: number) => void): number {
+    return this.addRegion(0, count, 1, recycle);
   }
 
   /** Sets the first reference of a region's frame, at the moment when the port hands it up. */

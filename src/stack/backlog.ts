@@ -36,7 +36,26 @@ import type { FlowLimit } from './flow_limit.ts';
 /** More frames than these in a CPU's backlog, and the next one is dropped (`net.core.netdev_max_backlog`). */
 export const NETDEV_MAX_BACKLOG = 1000;
 
-export class Backlog {
+/** A CPU's backlog as other CPUs see it, wherever that CPU runs. */
+export interface CpuBacklog {
+  /** Frames that were ever put in, and that were handed up, modulo 2^32. */
+  readonly tail: number;
+  readonly head: number;
+  /** Frames that wait: not yet looked at, and taken over by the CPU's poll. */
+  readonly inputLength: number;
+  readonly processLength: number;
+  /** False: the CPU is gone, and takes nothing any more. (`cpu_online`) */
+  readonly online: boolean;
+  /** The next one that is owed an interrupt. */
+  ipiNext: CpuBacklog | null;
+  /** As Backlog.enqueue. */
+  enqueue(skb: SkBuff, from: Backlog): number;
+  /** The CPU has been given frames: it is to look. */
+  interrupt(): void;
+}
+
+export class Backlog implements CpuBacklog {
+  readonly online = true;
   readonly softnet: Softnet;
   readonly napi: NapiStruct;
   readonly input: SkbQueue;
@@ -48,8 +67,8 @@ export class Backlog {
   /** Drops of one flow before those of others; null: not on this CPU. */
   flowLimit: FlowLimit | null = null;
   /** Other CPUs' backlogs that are owed an interrupt, linked by `ipiNext` (`rps_ipi_list`). */
-  ipiList: Backlog | null = null;
-  ipiNext: Backlog | null = null;
+  ipiList: CpuBacklog | null = null;
+  ipiNext: CpuBacklog | null = null;
   readonly #net: Net;
   readonly #call: IrqLine;
 
@@ -99,11 +118,30 @@ export class Backlog {
     let each = this.ipiList;
     this.ipiList = null;
     while (each !== null) {
-      const next: Backlog | null = each.ipiNext;
+      const next: CpuBacklog | null = each.ipiNext;
       each.ipiNext = null;
-      each.#call.raise();
+      each.interrupt();
       each = next;
     }
+  }
+
+  get inputLength(): number {
+    return this.input.length;
+  }
+
+  get processLength(): number {
+    return this.process.length;
+  }
+
+  interrupt(): void {
+    this.#call.raise();
+  }
+
+  /** `target` is owed an interrupt, at the end of this CPU's net_rx_action. */
+  owe(target: CpuBacklog): void {
+    target.ipiNext = this.ipiList;
+    this.ipiList = target;
+    if (!this.softnet.inNetRxAction) this.#net.machine.softirq.raise(Softirq.NET_RX);
   }
 
   /** Drops what waits of a device that goes away. (`flush_backlog`) */
@@ -124,13 +162,8 @@ export class Backlog {
 
   /** Has this backlog polled: here at once, elsewhere when the CPU is done with its own. (`napi_schedule_rps`) */
   #schedule(from: Backlog): void {
-    if (from === this) {
-      napiScheduleOwned(this.napi);
-      return;
-    }
-    this.ipiNext = from.ipiList;
-    from.ipiList = this;
-    if (!from.softnet.inNetRxAction) this.#net.machine.softirq.raise(Softirq.NET_RX);
+    if (from === this) napiScheduleOwned(this.napi);
+    else from.owe(this);
   }
 
   /** In the interrupt, on this backlog's CPU. (`rps_trigger_softirq`) */

@@ -12,6 +12,8 @@
  *     flow stay in order. Only its first move, away from where the list had sent it, does not wait; nor does the kernel's.
  *  3. Without an entry the queue's list of CPUs decides, by the upper part of the hash times its length.
  *
+ * A CPU that has gone takes no more frames: what the list gives it stays here, and flows that went there move on.
+ *
  * A frame without a hash is dissected (skb/get_hash.ts). (`get_rps_cpu`, `set_rps_cpu`)
  */
 import { NET_RX_SUCCESS } from '../base/status.ts';
@@ -21,7 +23,7 @@ import { Loglevel } from '../machine/printk.ts';
 import { skbGetHash } from '../skb/get_hash.ts';
 import { skbGetRxQueue, skbRxQueueRecorded } from '../skb/rx_queue.ts';
 import type { SkBuff } from '../skb/sk_buff.ts';
-import type { Backlog } from './backlog.ts';
+import type { Backlog, CpuBacklog } from './backlog.ts';
 import { hash32 } from './flow_limit.ts';
 
 /** No application has read the flow. (`RPS_NO_CPU`) */
@@ -53,7 +55,9 @@ export interface RpsQueue {
 
 export class Rps {
   readonly #net: Net;
-  readonly #backlogs: readonly Backlog[];
+  /** By CPU; those of CPUs that run elsewhere are put in by setBacklog. */
+  readonly #backlogs: CpuBacklog[];
+  readonly #own: readonly Backlog[];
   /** What the upper bits of a hash are told from CPU numbers by. */
   readonly #cpuMask: number;
   #sockFlows: Uint32Array | null = null;
@@ -63,13 +67,24 @@ export class Rps {
 
   constructor(net: Net, backlogs: readonly Backlog[]) {
     this.#net = net;
-    this.#backlogs = backlogs;
+    this.#backlogs = [...backlogs];
+    this.#own = backlogs;
     this.#cpuMask = (1 << powerOfTwoBits(net.machine.cpus.length)) - 1;
+  }
+
+  /** Set-up: `cpu` runs elsewhere, and this is the way there. */
+  setBacklog(cpu: number, backlog: CpuBacklog): void {
+    this.#backlogs[cpu] = backlog;
+  }
+
+  /** The backlog of `cpu`, wherever it runs. */
+  backlog(cpu: number): CpuBacklog {
+    return this.#backlogs[cpu]!;
   }
 
   /** Set-up: steers frames that receive queue `queue` of `dev` got to `cpus` by hash; none: not. (`rps_cpus`) */
   setCpus(dev: NetDevice, queue: number, cpus: readonly number[]): void {
-    this.#queue(dev, queue).map = Uint16Array.from(cpus.filter((cpu) => this.#online(cpu)));
+    this.#queue(dev, queue).map = Uint16Array.from(cpus.filter((cpu) => cpu >= 0 && cpu < this.#backlogs.length));
   }
 
   /** Remembers where up to `flows` flows of the queue go; 0: not. (`rps_flow_cnt`) */
@@ -81,6 +96,11 @@ export class Rps {
   setSockFlowEntries(entries: number): void {
     const size = 1 << powerOfTwoBits(Math.min(entries, MAX_FLOWS));
     this.#sockFlows = entries === 0 ? null : new Uint32Array(size).fill(RPS_NO_CPU);
+  }
+
+  /** The same with a table that CPUs elsewhere use too: a power of two long, filled with RPS_NO_CPU by who made it; null: no RFS. */
+  useSockFlows(table: Uint32Array | null): void {
+    this.#sockFlows = table;
   }
 
   /** The CPU that runs reads the flow with this hash. Called where an application takes or sends a frame. (`rps_record_sock_flow`) */
@@ -111,7 +131,9 @@ export class Rps {
       }
     }
     const { map } = queue;
-    return map.length === 0 ? -1 : map[Math.floor((hash * map.length) / 0x100000000)]!;
+    if (map.length === 0) return -1;
+    const cpu = map[Math.floor((hash * map.length) / 0x100000000)]!;
+    return this.#online(cpu) ? cpu : -1;
   }
 
   /** The driver names a queue that is not in use: said once. */
@@ -131,8 +153,8 @@ export class Rps {
 
   /** Puts the frame on a backlog: that of `cpu`, or of the CPU that runs for -1. */
   enqueue(skb: SkBuff, cpu: number): number {
-    const here = this.#backlogs[this.#net.machine.cpu.id]!;
-    const backlog = cpu < 0 ? here : this.#backlogs[cpu]!;
+    const here = this.#own[this.#net.machine.cpu.id]!;
+    const backlog: CpuBacklog = cpu < 0 ? here : this.#backlogs[cpu]!;
     const status = backlog.enqueue(skb, here);
     if (this.#slot >= 0 && status === NET_RX_SUCCESS) this.#table!.lastQtail[this.#slot] = backlog.tail;
     return status;
@@ -157,7 +179,7 @@ export class Rps {
   }
 
   #online(cpu: number): boolean {
-    return cpu >= 0 && cpu < this.#backlogs.length;
+    return cpu >= 0 && cpu < this.#backlogs.length && this.#backlogs[cpu]!.online;
   }
 
   #queue(dev: NetDevice, index: number): RpsQueue {

@@ -55,11 +55,12 @@ export function createNic(net: Net, port: Port, name = 'eth%d'): NetDevice {
   dev.features = port.caps.features;
   dev.ethtoolOps = nicEthtoolOps(port, nicReopen);
   dev.liveAddrChange = true;
+  dev.txSkbSharing = true;
   dev.unicastFilter = port.setRxMode !== undefined;
   const machine = net.machine;
   for (let index = 0; index < port.caps.rxQueues; index++) {
     const napi = netifNapiAdd(dev, (_napi, budget) => nicPoll(dev, queue, budget));
-    const cpu = machine.cpus[index % machine.cpus.length]!;
+    const cpu = machine.here[index % machine.here.length]!;
     const line = machine.requestIrq(`${dev.name}-rx-${index}`, cpu, () => nicInterrupt(nic, queue));
     const pieces = (port.caps.features & NETIF_F_SG) === 0 ? 0 : PIECES_MAX;
     const queue = new NicQueue(dev, nic, index, napi, line, pieces);

@@ -126,7 +126,7 @@ export function createRingNic(net: Net, hw: RingHardware, options: RingNicOption
     const queue = new RingQueue(dev, index, sizeMax);
     queue.rxSize = size;
     queue.txSize = size;
-    const cpu = machine.cpus[index % machine.cpus.length]!;
+    const cpu = machine.here[index % machine.here.length]!;
     queue.napi = netifNapiAdd(dev, (_napi, budget) => ringPoll(nic, queue, budget));
     queue.line = machine.requestIrq(`${name}-TxRx-${index}`, cpu, () => ringInterrupt(nic, queue));
     nic.queues.push(queue);

@@ -79,8 +79,8 @@ export class XskQueue {
     this.#queue = queue;
     this.fd = openXdpSocket(what);
     try {
-      const { slots, slotSize, baseAt } = memory;
-      if (first === undefined) registerUmem(this.fd, baseAt, slots * slotSize, slotSize, what);
+      const { slots, slotSize, slotsAt, baseAt } = memory;
+      if (first === undefined) registerUmem(this.fd, baseAt, slotsAt + slots * slotSize, slotSize, what);
       const map = (kind: Parameters<typeof mapRing>[2], entries: number): XskRing => {
         const ring = mapRing(this.fd, memory, kind, entries, what);
         this.#rings.push(ring);
