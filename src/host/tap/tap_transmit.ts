@@ -30,7 +30,7 @@ export const TX_BURST = 64;
  * Tags that wait to be reaped at most. They hold memory, 72 KiB each of super-frames: few of them, used again soon, stay in the
  * processor's cache.
  */
-const DONE_MAX = 48;
+const DONE_MAX = 64;
 /** What a call takes. (`IOV_MAX`) */
 const IOVECS_MAX = 1024;
 /** More of a frame than its own pieces: header, MAC addresses, tag, rest. */
