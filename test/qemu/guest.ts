@@ -38,6 +38,13 @@ export interface Tap {
   readonly guestMac: string;
 }
 
+/** One NIC of the guest whose other end is not a TAP device. */
+export interface Netdev {
+  /** What stands behind `-netdev`, for example `stream,id=net0,...`; its id is net0, net1, ... in order. */
+  readonly netdev: string;
+  readonly guestMac: string;
+}
+
 export interface GuestSpec {
   readonly kernel: GuestKernel;
   readonly space: Namespace;
@@ -46,6 +53,8 @@ export interface GuestSpec {
   readonly modules?: readonly string[];
   /** The guest's NICs, each on a TAP device without an address; WIRE, with its addresses, if absent. */
   readonly taps?: readonly Tap[];
+  /** NICs on other netdevs of qemu; then there are no TAP devices. */
+  readonly netdevs?: readonly Netdev[];
   /** Put in /files of the guest. */
   readonly files?: Readonly<Record<string, string | Uint8Array>>;
   /** Added to the kernel's command line. */
@@ -102,8 +111,8 @@ export class Guest {
       monitor: await SocketPort.listen(join(folder, 'monitor')),
     };
     try {
-      if (spec.taps === undefined) await makeWire(spec.space);
-      else for (const tap of spec.taps) await makeTap(spec.space, tap.device);
+      if (spec.taps === undefined && spec.netdevs === undefined) await makeWire(spec.space);
+      for (const tap of spec.taps ?? []) await makeTap(spec.space, tap.device);
       const modules = spec.modules ?? NETCONSOLE_MODULES;
       const initramfs = await buildInitramfs(folder, spec.kernel, modules, spec.steps, spec.files);
       const qemu = await spec.space.start(
@@ -193,9 +202,13 @@ function commandLine(spec: GuestSpec, initramfs: string, ports: readonly Port[],
   // With virtio's own header on the TAP device, qemu writes it into the pcap file in front of each frame.
   const bare = spec.pcap === undefined ? '' : ',vnet_hdr=off';
   const taps: readonly Tap[] = spec.taps ?? [WIRE];
+  const onTap = ({ device, guestMac }: Tap, index: number): Netdev => ({
+    netdev: `tap,id=net${index},ifname=${device},script=no,downscript=no${bare}`,
+    guestMac,
+  });
   // Without a speed of its own a virtual NIC says that it has none, and LACP wants one.
-  const nics = taps.flatMap(({ device, guestMac }, index) => [
-    ...['-netdev', `tap,id=net${index},ifname=${device},script=no,downscript=no${bare}`],
+  const nics = (spec.netdevs ?? taps.map(onTap)).flatMap(({ netdev, guestMac }, index) => [
+    ...['-netdev', netdev],
     ...['-device', `virtio-net-pci,netdev=net${index},mac=${guestMac},speed=1000,duplex=full,romfile=`],
   ]);
   return [
