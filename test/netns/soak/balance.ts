@@ -31,7 +31,8 @@ export type Scheme = 'packet' | 'xdp' | 'tap' | 'udp';
 export interface Balance {
   readonly sent: number;
   readonly received: number;
-  readonly refused: number;
+  /** What the kernel would not take from the sender, by its word; not part of `sent`. */
+  readonly refused: Readonly<Record<string, number>>;
   /** By name; none of them is 0. */
   readonly drops: Readonly<Record<string, number>>;
   readonly uncounted: number;
@@ -65,7 +66,10 @@ export function balance(
   receiver: readonly [ReceiverCounts, ReceiverCounts],
 ): Balance {
   const sent = sender[1].sent - sender[0].sent;
-  const refused = total(sender[1].refused) - total(sender[0].refused);
+  const refused: Record<string, number> = {};
+  for (const [name, n] of Object.entries(sender[1].refused)) {
+    if (n !== sender[0].refused[name]) refused[name] = n - (sender[0].refused[name] ?? 0);
+  }
   const received = receiver[1].received - receiver[0].received;
   const since = (of: 'drops' | 'snmp' | 'port' | 'dev', name: string): number =>
     (receiver[1][of][name] ?? 0) - (receiver[0][of][name] ?? 0);
@@ -107,15 +111,25 @@ export function total(counts: Readonly<Record<string, number>>): number {
 
 /** The sum of several. */
 export function addUp(all: readonly Balance[]): Balance {
-  const drops: Record<string, number> = {};
-  for (const each of all) for (const [name, n] of Object.entries(each.drops)) drops[name] = (drops[name] ?? 0) + n;
-  const sum = (of: 'sent' | 'received' | 'refused' | 'uncounted'): number => all.reduce((s, each) => s + each[of], 0);
-  return { sent: sum('sent'), received: sum('received'), refused: sum('refused'), drops, uncounted: sum('uncounted') };
+  const add = (of: 'drops' | 'refused'): Record<string, number> => {
+    const sums: Record<string, number> = {};
+    for (const each of all) for (const [name, n] of Object.entries(each[of])) sums[name] = (sums[name] ?? 0) + n;
+    return sums;
+  };
+  const sum = (of: 'sent' | 'received' | 'uncounted'): number => all.reduce((s, each) => s + each[of], 0);
+  return {
+    sent: sum('sent'),
+    received: sum('received'),
+    refused: add('refused'),
+    drops: add('drops'),
+    uncounted: sum('uncounted'),
+  };
 }
 
-/** `sent 10 = received 7 + 2 stack NO_SOCKET + uncounted 1` */
+/** `sent 10 (refused 3 ENOBUFS) = received 7 + 2 stack NO_SOCKET + uncounted 1` */
 export function printBalance({ sent, received, refused, drops, uncounted }: Balance): string {
   const parts = [`received ${received}`, ...Object.entries(drops).map(([name, n]) => `${n} ${name}`)];
   if (uncounted !== 0) parts.push(`uncounted ${uncounted}`);
-  return `sent ${sent}${refused > 0 ? ` (and ${refused} refused)` : ''} = ${parts.join(' + ')}`;
+  const not = Object.entries(refused).map(([name, n]) => `${n} ${name}`);
+  return `sent ${sent}${not.length > 0 ? ` (refused ${not.join(', ')})` : ''} = ${parts.join(' + ')}`;
 }
