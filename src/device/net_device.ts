@@ -210,6 +210,8 @@ export class NetDevice implements SkbDevice {
   readonly lower: NetDevice[] = [];
   /** What netpoll keeps for this device (`npinfo`); its own type is netpoll's. */
   npinfo: object | null = null;
+  /** One frame may be given to its driver several times, and is only read there (`IFF_TX_SKB_SHARING`). */
+  txSkbSharing = false;
   /** It sends without queueing (`IFF_NO_QUEUE`); so do devices whose set-up leaves txQueueLen 0. */
   noQueue = false;
   /** A device may refuse netpoll altogether (IFF_DISABLE_NETPOLL). */

@@ -24,6 +24,8 @@ import type { SkBuff } from '../../skb/sk_buff.ts';
 import { txFrame, txShift } from './frame.ts';
 import { BURST, type NicQueue } from './nic_queue.ts';
 
+/** So many on their way, and what has left is freed by who sends: a sender need not wait for a poll. */
+const REAP_AT = 2 * BURST;
 /** How long a Port without room is left alone, at most. */
 const RETRY_NS = 100e3;
 
@@ -97,7 +99,10 @@ function xmitAlone(skb: SkBuff, queue: NicQueue, txq: NetdevQueue): number {
 
 /** Gives the ring to the Port, which is not empty. False: some are left, in front of the ring. */
 function ring(queue: NicQueue): boolean {
-  if (hand(queue)) return true;
+  if (hand(queue)) {
+    if (queue.inFlight >= REAP_AT) reap(queue);
+    return true;
+  }
   // What has left may have made room.
   return reap(queue) > 0 && hand(queue);
 }
