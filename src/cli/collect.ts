@@ -107,6 +107,7 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
     for (const notice of source.notices ?? []) note(`notice      ${notice}`);
     if (source instanceof PcapPort) {
       source.onEnd(() => {
+        if (source.problem !== null) note(`notice      ${source.name}: ${source.problem}`);
         if (--reading === 0 && onlyCaptures && http === null) stop();
       });
     }

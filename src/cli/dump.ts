@@ -11,6 +11,8 @@ import { createSniffer } from '../clients/sniffer.ts';
 import { devSetPromiscuity } from '../device/change.ts';
 import { nicPort } from '../drivers/nic/nic.ts';
 import { createHostMachine } from '../host/host_machine.ts';
+import { PcapPort } from '../host/pcap/pcap_port.ts';
+import { parsePcapSpec } from '../host/pcap/pcap_spec.ts';
 import { createDemoFleet } from '../lab/demo_fleet.ts';
 import { CaptureReader } from '../wire/pcap.ts';
 import { compilePcapFilter, FilterError, type PcapFilter } from '../wire/pcap_filter.ts';
@@ -113,7 +115,7 @@ class Sink {
 }
 
 function dump(words: string[], flags: DumpFlags): void {
-  const file = flags.r ?? (words[0]?.startsWith('pcap:') ? words[0].slice('pcap:'.length) : undefined);
+  const file = flags.r ?? captureOf(words[0]);
   const device = flags.r === undefined ? words[0] : undefined;
   if (file === undefined && device === undefined) {
     throw new SetupError('ERR_NETPOLL_OPTIONS', 'give a device, or a capture file with -r');
@@ -127,6 +129,13 @@ function dump(words: string[], flags: DumpFlags): void {
   if (file !== undefined) readFile(file, sink);
   else if (device === 'sim:fleet') watchFleet(sink);
   else watchDevice(device!, sink, flags.p !== true);
+}
+
+/** A capture that is to be read as it is, without a pace: no machine is needed for that. */
+function captureOf(device: string | undefined): string | undefined {
+  if (device?.startsWith('pcap:') !== true) return undefined;
+  const { file, pace, loop, out } = parsePcapSpec(device, device.slice('pcap:'.length));
+  return file !== null && pace.by === 'max' && loop === 1 && out === null ? file : undefined;
 }
 
 function look(flags: DumpFlags): DumpLook {
@@ -202,6 +211,8 @@ function watchDevice(spec: string, sink: Sink, promiscuous: boolean): void {
       for (const [name, n] of lost) note(`${name} ${n}`);
     };
     onStop(stop);
+    const port = nicPort(dev);
+    if (port instanceof PcapPort) port.onEnd(stop);
   } catch (error) {
     host.close();
     throw error;

@@ -7,20 +7,27 @@ import { createL2Forward, type ForwardWay, type L2Forward } from '../clients/l2_
 import type { NetDevice } from '../device/net_device.ts';
 import { nicPort } from '../drivers/nic/nic.ts';
 import { createHostMachine, type HostMachine } from '../host/host_machine.ts';
+import { PcapPort } from '../host/pcap/pcap_port.ts';
 import { die, endWithReader, note, onStop, showNetLog } from './terminal.ts';
 
 const EXAMPLES = `
 What A receives B sends, and the other way round, until Ctrl-C. Devices: eth0 or packet:eth0, xdp:eth0, tap:NAME,
-udp:ADDRESS:PORT.
+udp:ADDRESS:PORT, qemu:SOCKET (a guest's NIC), pcap:FILE[,pace=1] (a capture, whose end is the end), pcap:,out=FILE.
 tap:NAME[,queues=N][,mtu=N][,persist][,offload=off] is made if it is not there, and goes when we end. Super-frames pass
 whole between two taps. On an interface that the kernel uses too, the kernel answers beside us: give it no addresses.
 
 Examples:
   # netpoll forward tap:left tap:right                 ip link set left netns ... : two namespaces on one cable
   # netpoll forward eth0 tap:vm0                       a guest of QEMU (-netdev tap,ifname=...) on the wire of eth0
+  $ netpoll forward qemu:/tmp/a.sock qemu:/tmp/b.sock   two guests on one cable, no privileges
+  # netpoll forward pcap:in.pcap,pace=10x tap:replay    a capture ten times as fast, as tcpreplay --multiplier=10
+  # netpoll forward tap:q0 pcap:,out=q0.pcap            what comes out of q0 into a file
   # netpoll forward eth0 eth1 --interval 1             frames and bits a second, each second
   # netpoll forward tap:a tap:b --for 10 --json        one JSON object, at the end
 `;
+
+/** What waits in the other device's queue has so long to leave. */
+const LAST_FRAMES_MS = 100;
 
 interface ForwardFlags {
   readonly interval?: string;
@@ -89,6 +96,15 @@ function forward(a: string, b: string, flags: ForwardFlags): void {
     print(flags.json ?? false, 'total', (performance.now() - startedMs) / 1000, reports);
   };
   onStop(stop);
+  stopAfterCaptures(joined, stop);
+}
+
+/** Where frames come out of captures that nothing is written to beside, their end is ours, when what they gave has left. */
+function stopAfterCaptures({ ways }: L2Forward, stop: () => void): void {
+  const captures = ways.map(({ from }) => nicPort(from)).filter((port) => port instanceof PcapPort && port.reads);
+  if (captures.some((port) => (port as PcapPort).writes)) return;
+  let left = captures.length;
+  for (const port of captures) (port as PcapPort).onEnd(() => --left === 0 && setTimeout(stop, LAST_FRAMES_MS));
 }
 
 /** Throws SetupError; nothing is left open then. */

@@ -7,6 +7,7 @@
  *   interface       1           link type, options (9 if_tsresol: the clock's unit, 14 if_tsoffset)
  *   enhanced packet 6           interface, time (upper, lower 32 bits), captured and original length, bytes
  *   simple packet   3           no time, no interface: the first one's
+ *   packet          2           what enhanced packet was before: interface and drop count in 16 bits each
  *   others                      skipped by their length
  *
  * Packets of an interface that is not Ethernet raise PcapError when the first of them appears, not before: a file may
@@ -17,6 +18,7 @@ import { type CapturedPacket, PACKET_MAX, PcapError, requireEthernet } from './p
 
 const SECTION = 0x0a0d0d0a;
 const INTERFACE = 1;
+const OLD_PACKET = 2;
 const SIMPLE_PACKET = 3;
 const ENHANCED_PACKET = 6;
 const BYTE_ORDER = 0x1a2b3c4d;
@@ -60,7 +62,8 @@ export function readPcapngBlock(
   if (available < length) return 0;
   const bodyEnd = at + length - 4;
   if (type === INTERFACE) sink.interfaces.push(readInterface(view, at + 8, bodyEnd, little));
-  if (type === ENHANCED_PACKET) return readEnhanced(sink, bytes, view, at, bodyEnd) ? length : -length;
+  if (type === ENHANCED_PACKET || type === OLD_PACKET)
+    return readEnhanced(sink, bytes, view, at, bodyEnd, type === OLD_PACKET) ? length : -length;
   if (type === SIMPLE_PACKET) return readSimple(sink, bytes, view, at, bodyEnd) ? length : -length;
   return -length;
 }
@@ -95,10 +98,17 @@ function readInterface(view: DataView, start: number, end: number, little: boole
   return { linkType, unitsPerSecond, offsetSeconds };
 }
 
-function readEnhanced(sink: BlockSink, bytes: Uint8Array, view: DataView, at: number, end: number): boolean {
+function readEnhanced(
+  sink: BlockSink,
+  bytes: Uint8Array,
+  view: DataView,
+  at: number,
+  end: number,
+  old: boolean,
+): boolean {
   const little = sink.littleEndian;
   if (end - at < 28) throw new PcapError('PCAP_BROKEN', 'pcapng packet block is too short');
-  const from = sink.interfaces[view.getUint32(at + 8, little)];
+  const from = sink.interfaces[old ? view.getUint16(at + 8, little) : view.getUint32(at + 8, little)];
   if (from === undefined) throw new PcapError('PCAP_BROKEN', 'pcapng packet of an interface that was never described');
   requireEthernet(from.linkType);
   const length = view.getUint32(at + 20, little);
@@ -113,6 +123,12 @@ function readEnhanced(sink: BlockSink, bytes: Uint8Array, view: DataView, at: nu
 
 /** upper * 2^32 + lower clock units, exactly, as microseconds and nanoseconds. */
 function fillTime(packet: CapturedPacket, from: Interface, upper: number, lower: number): void {
+  const micros = upper * 2 ** 32 + lower;
+  if (from.unitsPerSecond === 1e6 && micros <= Number.MAX_SAFE_INTEGER) {
+    packet.tsUs = micros + from.offsetSeconds * 1e6;
+    packet.tsNs = 0;
+    return;
+  }
   const units = (BigInt(upper) << 32n) | BigInt(lower);
   const perSecond = BigInt(Math.max(1, Math.min(from.unitsPerSecond, 2 ** 62)));
   const ns = (units * 1_000_000_000n) / perSecond + BigInt(from.offsetSeconds) * 1_000_000_000n;

@@ -1,0 +1,99 @@
+/**
+ * The reading half of a pcap port: one packet after the other out of a file, once or many times over.
+ *
+ *     file --read 1 MiB at a time--> CaptureReader --> packet         end, and rounds left: from the beginning
+ */
+import { closeSync, openSync, readSync } from 'node:fs';
+import { SetupError } from '../../base/status.ts';
+import { type CapturedPacket, CaptureReader } from '../../wire/pcap.ts';
+
+const CHUNK = 1 << 20;
+
+export class PcapSource {
+  /** The packet that is next; null: there is none any more. Good until `advance`. */
+  packet: CapturedPacket | null = null;
+  /** `packet.bytes` as a DataView. */
+  view: DataView;
+  /** The file begins again with this packet. */
+  again = false;
+  /** Why it ended before the file's end; null if it did not. */
+  problem: string | null = null;
+  readonly #file: string;
+  #fd: number;
+  #reader = new CaptureReader();
+  #rounds: number;
+  #bytes: Uint8Array | undefined;
+  #found = 0;
+
+  /** Opens, and reads the first packet. Throws SetupError: ERR_NETPOLL_PCAP_OPEN, or the code of wire/pcap behind ERR_NETPOLL_. */
+  constructor(file: string, rounds: number) {
+    this.#file = file;
+    this.#rounds = rounds;
+    this.view = new DataView(new ArrayBuffer(0));
+    try {
+      this.#fd = openSync(file, 'r');
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new SetupError('ERR_NETPOLL_PCAP_OPEN', `cannot read the capture: ${why}`, { cause });
+    }
+    try {
+      this.#next();
+    } catch (cause) {
+      this.close();
+      const code = (cause as { code?: string }).code ?? 'PCAP_OPEN';
+      const why = cause instanceof Error ? cause.message : String(cause);
+      throw new SetupError(`ERR_NETPOLL_${code}`, `${file}: ${why}`, { cause });
+    }
+    if (this.packet === null && this.problem !== null) {
+      this.close();
+      throw new SetupError('ERR_NETPOLL_PCAP_OPEN', `${file}: ${this.problem}`);
+    }
+  }
+
+  /** Goes on to the next packet. What is broken from here on ends it, see `problem`. */
+  advance(): void {
+    try {
+      this.#next();
+    } catch (error) {
+      this.problem = error instanceof Error ? error.message : String(error);
+      this.packet = null;
+    }
+  }
+
+  close(): void {
+    if (this.#fd >= 0) closeSync(this.#fd);
+    this.#fd = -1;
+  }
+
+  #next(): void {
+    this.again = false;
+    this.packet = this.#read();
+    if (this.packet !== null || this.problem !== null || this.#found === 0 || --this.#rounds < 1) return;
+    closeSync(this.#fd);
+    this.#fd = openSync(this.#file, 'r');
+    this.#reader = new CaptureReader();
+    this.packet = this.#read();
+    this.again = true;
+  }
+
+  #read(): CapturedPacket | null {
+    for (;;) {
+      const packet = this.#reader.next();
+      if (packet !== null) {
+        this.#found++;
+        if (packet.bytes !== this.#bytes) {
+          this.#bytes = packet.bytes;
+          this.view = new DataView(packet.bytes.buffer, packet.bytes.byteOffset, packet.bytes.byteLength);
+        }
+        return packet;
+      }
+      const chunk = new Uint8Array(CHUNK);
+      const got = readSync(this.#fd, chunk);
+      if (got === 0) {
+        this.problem = this.#reader.finish();
+        return null;
+      }
+      this.#reader.push(chunk.subarray(0, got));
+    }
+  }
+}
