@@ -11,7 +11,7 @@
  *     tap:NAME   tap:NAME,queues=2,mtu=9000           the far end of a TAP device (CAP_NET_ADMIN); made if it is not there
  *     qemu:/run/vm.sock   qemu:127.0.0.1:1234         a guest's NIC, through a socket of QEMU (-netdev stream); QEMU calls us
  *     qemu:connect:ADDRESS   qemu:dgram:OURS,QEMUS    we call QEMU; datagrams (-netdev dgram)
- *     pcap:FILE                                       a capture file
+ *     pcap:FILE   pcap:FILE,pace=1   pcap:,out=FILE   a capture file that is received, at its own pace too; one that is written
  */
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
@@ -85,7 +85,7 @@ export function openPort(spec: string, executive: HostExecutive, options: OpenPo
     case 'qemu':
       return new QemuPort(parseQemuSpec(spec, rest), executive);
     case 'pcap':
-      return new PcapPort(rest);
+      return new PcapPort(rest, () => executive.wallUs());
     default:
       throw refusal(spec, `unknown scheme "${scheme}:"`);
   }
