@@ -8,7 +8,7 @@
  *
  *   1. The interrupt is "a block was handed over". The ring socket itself stays readable for as long as its last block
  *      is held, so the watched descriptor is an edge-triggered epoll over it; what is waiting is read from the ring.
- *   2. Sent frames are finished at once; an interrupt in the next turn of the loop has their tags reaped.
+ *   2. Sent frames are finished at once; an interrupt has their tags reaped, soon or a little later (tx_moderation.ts).
  *
  * Owns both sockets and the ring's area. Frames handed up hold the area beyond `close`.
  */
@@ -18,6 +18,7 @@ import type { HostExecutive, Watch } from '../executive.ts';
 import { libc } from '../sys/libc.ts';
 import { EdgePoll } from '../sys/poll.ts';
 import { takeSocketError } from '../sys/socket.ts';
+import { TxModeration } from '../tx_moderation.ts';
 import { openRxSocket, openTxSocket, type RxSocketOptions } from './packet_sockets.ts';
 import { GRANULE, RxRing } from './rx_ring.ts';
 import { TxSocket } from './tx_socket.ts';
@@ -47,6 +48,7 @@ export class PacketQueue {
   readonly #area: RingArea;
   readonly #edge: EdgePoll;
   readonly #watch: Watch;
+  readonly #txModeration: TxModeration;
   #armed = false;
 
   /** Set-up. `irq` is called with the interrupt masked. Throws SetupError; then nothing stays open. */
@@ -75,6 +77,7 @@ export class PacketQueue {
     }
     this.rxFd = rxFd;
     this.tx = new TxSocket(this.txFd, memory);
+    this.#txModeration = new TxModeration(this.#watch, () => this.tx.waiting);
     this.#memory = memory;
     this.#area = area;
     this.#edge = edge;
@@ -82,7 +85,7 @@ export class PacketQueue {
 
   txBurst(batch: FrameBatch, n: number): number {
     const taken = this.tx.burst(batch, n);
-    if (taken > 0 && this.#armed) this.#watch.raise();
+    if (taken > 0 && this.#armed) this.#txModeration.sent();
     return taken;
   }
 
@@ -97,6 +100,7 @@ export class PacketQueue {
   /** Frames that were handed up stay readable; the ring's memory goes with the last of them. */
   close(): void {
     this.#watch.close();
+    this.#txModeration.close();
     this.#edge.close();
     libc().close(this.rxFd);
     libc().close(this.txFd);

@@ -54,6 +54,11 @@ export class TxSocket {
     return this.#done.count > 0;
   }
 
+  /** How many. */
+  get waiting(): number {
+    return this.#done.count;
+  }
+
   /** Takes the first frames of batch[0..n) and gives how many. They have been sent when this returns. */
   burst(batch: FrameBatch, n: number): number {
     const limit = Math.min(n, TX_BURST, this.#done.room);

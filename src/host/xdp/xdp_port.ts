@@ -28,6 +28,7 @@ import { ARPHRD_ETHER, CarrierProbe, IFF_UP, interfaceFacts } from '../sys/inter
 import { libc } from '../sys/libc.ts';
 import { MSG_DONTWAIT } from '../sys/socket.ts';
 import { XDP_PACKET_HEADROOM, type XdpStatistics, xdpStatistics } from '../sys/xdp.ts';
+import { TX_FRAMES } from '../tx_moderation.ts';
 import type { Attachment } from './xdp_attach.ts';
 import { type OpenXdp, openXdp, queueNumbers } from './xdp_open.ts';
 import { XDP_MODES, type XdpPortOptions, type XdpReport } from './xdp_options.ts';
@@ -215,7 +216,8 @@ export class XdpPort implements Port {
     const one = open.queues[queue]!;
     const taken = one.xsk.tx.burst(batch, n);
     if (taken > 0 && one.armed) {
-      if (one.xsk.tx.done) one.watch.raise();
+      // A few that have left can wait to be freed; the timer finds them.
+      if (one.xsk.tx.inFlight >= TX_FRAMES && one.xsk.tx.done) one.watch.raise();
       else this.#lookLater(one, LOOK_FIRST_MS);
     }
     return taken;
