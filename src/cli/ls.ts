@@ -74,7 +74,12 @@ export function ls(what: string, device: string | undefined, options: LsOptions)
 }
 
 /** The same of this process over a real device, after `--after` seconds. Throws SetupError. */
-async function lsOn(spec: string, what: string, device: string | undefined, options: LsOptions): Promise<string> {
+export async function lsOn(
+  spec: string,
+  what: string,
+  device: string | undefined,
+  options: LsOptions,
+): Promise<string> {
   const seconds = secondsOf(options);
   const host = createHostMachine();
   const inet = new Inet(host.stack, { promiscuous: spec.startsWith('pcap:') });

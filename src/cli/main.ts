@@ -9,6 +9,7 @@ import { addDump } from './dump.ts';
 import { addForward } from './forward.ts';
 import { addGen } from './gen.ts';
 import { addLab } from './lab.ts';
+import { addLink } from './link.ts';
 import { addLs } from './ls.ts';
 import { addNetconsole } from './netconsole.ts';
 import { addPong } from './pong.ts';
@@ -40,6 +41,7 @@ addDoctor(program);
 addSysrq(program);
 addLab(program);
 addLs(program);
+addLink(program);
 for (const command of program.commands) {
   command.exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : EXIT_USAGE)).showHelpAfterError();
 }

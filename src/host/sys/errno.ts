@@ -45,7 +45,8 @@ export const ESHUTDOWN = 108;
 
 /** `EPERM` for 1; the number itself if the kernel has a new one. */
 export function errnoName(errno: number): string {
-  for (const [name, value] of Object.entries(constants.errno)) if (value === errno) return name;
+  // Two names have one number; the kernel says EOPNOTSUPP.
+  for (const [name, value] of Object.entries(constants.errno)) if (value === errno && name !== 'ENOTSUP') return name;
   return `errno ${errno}`;
 }
 
