@@ -17,7 +17,14 @@
  */
 import { NETDEV_TX_BUSY, NETDEV_TX_OK } from '../../base/status.ts';
 import { IFF_UP, STAT_TX_BYTES, STAT_TX_DROPPED, STAT_TX_PACKETS } from '../../device/net_device.ts';
-import { type NetdevQueue, netifQueueStopped, netifStopQueue, netifWakeQueue } from '../../device/netdev_queue.ts';
+import {
+  type NetdevQueue,
+  netifQueueStopped,
+  netifStopQueue,
+  netifWakeQueue,
+  txTrylock,
+  txUnlock,
+} from '../../device/netdev_queue.ts';
 import { xmitFlushLater, xmitMayWait } from '../../device/xmit_flush.ts';
 import { DropReason } from '../../skb/drop_reason.ts';
 import type { SkBuff } from '../../skb/sk_buff.ts';
@@ -50,9 +57,9 @@ export function nicStartXmit(skb: SkBuff, queue: NicQueue, txq: NetdevQueue): nu
   return busy(queue, txq);
 }
 
-/** The doorbell at the end of a poll. */
+/** The doorbell at the end of a poll. Who is inside the driver now rings it himself. */
 export function nicFlush(queue: NicQueue): void {
-  if (queue.pending > 0 && !ring(queue)) noRoom(queue, queue.dev.txQueues[queue.index]!);
+  if (queue.pending > 0) ringLocked(queue);
 }
 
 /** Frees what has left, sends what waits, and wakes the queue if there is room. Bound: what was in flight. */
@@ -60,13 +67,21 @@ export function nicReap(queue: NicQueue): void {
   const had = queue.starved || queue.pending > 0;
   queue.starved = false;
   const reaped = reap(queue);
-  if (queue.pending > 0 && !ring(queue)) {
-    noRoom(queue, queue.dev.txQueues[queue.index]!);
-    return;
-  }
+  if (queue.pending > 0 && !ringLocked(queue)) return;
   if (reaped === 0 && !had) return;
   const txq = queue.dev.txQueues[queue.index]!;
   if (netifQueueStopped(txq) && (queue.dev.flags & IFF_UP) !== 0) netifWakeQueue(txq);
+}
+
+/** The ring is its writer's: a poll that comes while somebody is in startXmit, on another CPU, leaves it alone. */
+function ringLocked(queue: NicQueue): boolean {
+  const { dev } = queue;
+  const txq = dev.txQueues[queue.index]!;
+  if (!txTrylock(txq, dev.net.machine.cpu.id)) return false;
+  const empty = ring(queue);
+  if (!empty) noRoom(queue, txq);
+  txUnlock(txq);
+  return empty;
 }
 
 /** The device goes down: nothing of the ring is sent any more. */
