@@ -203,6 +203,8 @@ export {
   type HostMachineOptions,
   type OpenDeviceOptions,
 } from './host/host_machine.ts';
+export { type ProgramCpu, runOnCpu } from './host/smp/program.ts';
+export { type CpuDeath, createSmp, type Smp, type SmpOptions } from './host/smp/smp.ts';
 export { icmpEcho } from './inet/icmp.ts';
 export { icmpv6Echo } from './inet/icmpv6.ts';
 export { Inet, type InetOptions } from './inet/inet.ts';

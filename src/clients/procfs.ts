@@ -73,7 +73,7 @@ export function softnetRows({ net, rps }: Stack): SoftnetRow[] {
   return net.softnet.map((softnet, cpu) => ({
     cpu,
     processed: softnet.processed,
-    dropped: softnet.dropped,
+    dropped: softnet.dropped + softnet.droppedElsewhere(),
     time_squeeze: softnet.timeSqueeze,
     received_rps: softnet.receivedRps,
     flow_limit_count: softnet.flowLimitCount,

@@ -52,6 +52,9 @@ export class Softnet {
   /** The counters below; shared memory where other threads read them. */
   #row: Float64Array = new Float64Array(SOFTNET_COUNTERS);
 
+  /** Frames for this CPU that others had to drop, where they count them themselves. */
+  droppedElsewhere: () => number = () => 0;
+
   constructor(cpu: Cpu, sink: ReceiveSink) {
     this.cpu = cpu;
     this.deliver = sink;

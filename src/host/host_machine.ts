@@ -54,14 +54,31 @@ export interface HostMachine {
 
 /** Boots. Without koffi only ports that need no system calls of their own can be opened (pcap:). Throws SetupError. */
 export function createHostMachine(options: HostMachineOptions = {}): HostMachine {
+  return assembleHostMachine({ ...createMemory(options), skbs: options.skbs });
+}
+
+/** What a machine of this thread is put together from. */
+export interface HostMachineParts {
+  readonly arena: Arena;
+  /** Why there are no system calls; null: there are. */
+  readonly noKoffi: SetupError | null;
+  readonly skbs: number | undefined;
+  /** As in MachineOptions: this thread is one CPU of several. */
+  readonly cpus?: number;
+  readonly bootCpu?: number;
+}
+
+export function assembleHostMachine(parts: HostMachineParts): HostMachine {
   const executive = new HostExecutive();
-  const { arena, noKoffi } = createMemory(options);
+  const { arena, noKoffi, skbs, cpus, bootCpu } = parts;
   const machine = new Machine({
     executive,
     arena,
-    skbs: options.skbs ?? 65536,
+    skbs: skbs ?? 65536,
     hostname: hostname(),
     release: release(),
+    ...(cpus !== undefined && { cpus }),
+    ...(bootCpu !== undefined && { bootCpu }),
   });
   executive.onTurn = () => machine.turn();
   const net = new Net(machine);

@@ -54,6 +54,13 @@ export interface Libc {
   recvmmsg(fd: number, vectorAt: number, count: number, flags: number, timeoutAt: number): number;
   sendmmsg(fd: number, vectorAt: number, count: number, flags: number): number;
   /** Gives the address, or -1. */
+  read(fd: number, bytes: Uint8Array, length: number): number;
+  write(fd: number, bytes: Uint8Array, length: number): number;
+  eventfd(initial: number, flags: number): number;
+  /** From address to address. */
+  memcpy(toAt: number, fromAt: number, length: number): unknown;
+  /** Moves a mapping; gives the new address, or -1. */
+  mremap(at: number, length: number, newLength: number, flags: number, newAt: number): number;
   mmap(at: number, length: number, protection: number, flags: number, fd: number, offset: number): number;
   munmap(at: number, length: number): number;
   /** A system call which the C library has no function for, by its number on this machine. */
@@ -100,6 +107,7 @@ export function loadLibc(require: (name: string) => unknown): Libc {
   const uringSetup = f('int syscall(intptr_t, uint, void *)');
   const uringEnter = f('int syscall(intptr_t, int, uint, uint, uint, uintptr_t, size_t)');
   const uringRegister = f('int syscall(intptr_t, int, uint, void *, uint)');
+  const mremapOf = f('intptr_t mremap(uintptr_t, size_t, size_t, int, uintptr_t)');
   const mmapOf = f('intptr_t mmap(uintptr_t, size_t, int, int, int, int64_t)');
   return {
     errno: () => koffi.errno(),
@@ -124,6 +132,11 @@ export function loadLibc(require: (name: string) => unknown): Libc {
     sendmmsg: f('int sendmmsg(int, uintptr_t, uint, int)'),
     mmap: (at, length, protection, flags, fd, offset) => Number(mmapOf(at, length, protection, flags, fd, offset)),
     munmap: f('int munmap(uintptr_t, size_t)'),
+    read: f('intptr_t read(int, void *, size_t)'),
+    write: f('intptr_t write(int, void *, size_t)'),
+    eventfd: f('int eventfd(uint, int)'),
+    memcpy: f('intptr_t memcpy(uintptr_t, uintptr_t, size_t)'),
+    mremap: (at, length, newLength, flags, newAt) => Number(mremapOf(at, length, newLength, flags, newAt)),
     syscall: f('intptr_t syscall(intptr_t, intptr_t, uintptr_t, uintptr_t)'),
     ioUringSetup: (entries, params) => uringSetup(425, entries, params),
     ioUringEnter: (fd, submit, wait, flags) => uringEnter(426, fd, submit, wait, flags, 0, 0),

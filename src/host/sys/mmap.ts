@@ -53,3 +53,18 @@ export function mapAway(at: number, length: number): void {
   const flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED;
   check(libc().mmap(at, length, PROT_READ_WRITE, flags, -1, 0), 'mmap', 'take a ring out of the arena');
 }
+
+const MREMAP_MAYMOVE = 1;
+const MREMAP_FIXED = 2;
+
+/**
+ * Lays anonymous memory over [at, at + length) that holds what was there: who reads a frame in it reads on, and the kernel's ring
+ * behind it is let go. Throws systemError; then nothing has changed.
+ */
+export function mapCopy(at: number, length: number): void {
+  const fresh = libc().mmap(0, length, PROT_READ_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  check(fresh, 'mmap', `copy ${length} bytes of a ring`);
+  libc().memcpy(fresh, at, length);
+  const flags = MREMAP_MAYMOVE | MREMAP_FIXED;
+  check(libc().mremap(fresh, length, length, flags, at), 'mremap', 'take a ring out of the arena');
+}

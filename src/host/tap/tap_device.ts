@@ -41,6 +41,8 @@ const QUEUES_MAX = 256;
 export interface TapOptions {
   /** Descriptors of the device, each a queue; 1 if absent, or all that it is to have. */
   readonly queues?: number;
+  /** Others may open more queues of it, in other threads; true if there are several. */
+  readonly multiQueue?: boolean;
   /** False: no super-frames and no missing checksums, in neither direction. True if absent. */
   readonly offload?: boolean;
   /** The device stays when we are gone, or goes; absent: as it is, and a new one goes. */
@@ -83,7 +85,7 @@ export function planTap(name: string, options: TapOptions): TapPlan {
     throw new SetupError('ERR_NETPOLL_OPTIONS', `tap:${name}: an MTU of ${mtu}; give ${MTU_MIN} to ${MTU_MAX}`);
   }
   if (libc().ifNametoindex(name) === 0)
-    return { queues, mtu: mtu ?? MTU_DEFAULT, multiQueue: queues > 1, exists: false };
+    return { queues, mtu: mtu ?? MTU_DEFAULT, multiQueue: options.multiQueue ?? queues > 1, exists: false };
   const flags = tunFlags(name);
   if (flags < 0 || (flags & IFF_TAP) === 0) {
     const what = `there is an interface ${name}, and it is no TAP device`;
@@ -106,13 +108,14 @@ export function openTapDevice(name: string, plan: TapPlan, options: TapOptions):
   const fds: number[] = [];
   let asks = -1;
   try {
-    const flags = IFF_NO_PI | IFF_VNET_HDR | (plan.multiQueue ? IFF_MULTI_QUEUE : 0);
+    const offload = options.offload ?? true;
+    const flags = IFF_NO_PI | (offload ? IFF_VNET_HDR : 0) | (plan.multiQueue ? IFF_MULTI_QUEUE : 0);
     for (let queue = 0; queue < plan.queues; queue++)
       fds.push(openTap(queue === 0 ? name : tunFacts(fds[0]!).name, flags));
     const first = fds[0]!;
     const made = tunFacts(first).name;
-    for (const fd of fds) setVnetHeader(fd, VNET_HLEN);
-    const datagrams = setOffload(first, made, options.offload ?? true);
+    if (offload) for (const fd of fds) setVnetHeader(fd, VNET_HLEN);
+    const datagrams = setOffload(first, made, offload);
     // A descriptor's choice before it persists would outlive us, when what follows fails.
     if (options.mtu !== undefined) setInterfaceMtu(made, options.mtu);
     if (options.interfaceUp ?? !plan.exists) setInterfaceUp(made);

@@ -1,0 +1,378 @@
+// hot
+/**
+ * Handing a frame over to a CPU that is another thread: the bytes stay where they are, sixteen words go.
+ *
+ *     a  --send()-->  [ e e e . . . ]  --take()-->  b       ring of entries; a entry is a frame, or a fragment behind its frame
+ *     a  <-reap()---  [ . . t t t . ]  <-give()---  b       ring of tickets: memory that b needs no more
+ *
+ *  1. `send` keeps a reference to the frame's buffer under a ticket and frees a's sk_buff. An entry says where in the memory that
+ *     both see (skb/arena.ts) the frame lies, and what is known about it.
+ *  2. `take` wraps the bytes into an sk_buff of b. Its buffer is a foreign handle of b's arena, one for each ticket.
+ *  3. The last reference to that handle goes: `give` puts the ticket into the other ring, and `reap` drops a's reference. Only then may
+ *     a slot be used again, or a block of the kernel's ring go back.
+ *
+ * One writer and one reader a ring: the writer owns the tail, the reader the head. Entries are written plainly and published by an
+ * atomic store of the tail; a frame and its fragments are published together. The ring of tickets has a place for each, so it is
+ * never full. Bound: what the ring holds (1,000 frames, as a backlog), and TICKETS pieces of memory.
+ *
+ * Not copied, because a copy costs more than the reference (bench threads): but a held frame holds its block of the packet ring.
+ */
+import { FreeStack } from '../../base/free_stack.ts';
+import type { Arena } from '../../skb/arena.ts';
+import { skbCopy } from '../../skb/copy.ts';
+import { DropReason } from '../../skb/drop_reason.ts';
+import { skbAddFrag, skbLinearize } from '../../skb/frags.ts';
+import type { SkbPool } from '../../skb/pool.ts';
+import { MAX_SKB_FRAGS } from '../../skb/shared_info.ts';
+import { type SkBuff, skbCloned } from '../../skb/sk_buff.ts';
+import { ENTRY_WORDS, type PairMemory, RING_ENTRIES, TICKETS } from './cpu_table.ts';
+
+const TAIL = 0;
+const HEAD = 16;
+const RETURNED = 32;
+const FREED = 48;
+
+/** To be handed up, as from a backlog; to be sent by the device that this CPU has the queues of. */
+export const HANDOVER_RECEIVE = 1;
+export const HANDOVER_XMIT = 2;
+const FRAGMENT = 3;
+
+/** The words of an entry. A fragment has KIND, TICKET, and its place and length in DATA and LEN. */
+const KIND = 0;
+const TICKET = 1;
+const FRAME_HEAD = 2;
+const DATA = 3;
+const LEN = 4;
+const END = 5;
+const MAC_HEADER = 6;
+const FACTS = 7;
+const HASH = 8;
+const VLAN_TCI = 9;
+const DEVICE = 10;
+const CSUM = 11;
+const CSUM_START = 12;
+const CSUM_OFFSET = 13;
+const GSO_TYPE = 14;
+const GSO_SIZE = 15;
+
+const RING_MASK = RING_ENTRIES - 1;
+const TICKET_MASK = TICKETS - 1;
+
+/** The side that hands over. */
+export class HandoverSender {
+  readonly #control: Int32Array;
+  readonly #entries: Int32Array;
+  readonly #stamps: Float64Array;
+  readonly #returns: Int32Array;
+  readonly #arena: Arena;
+  /** The buffer behind each ticket, -1: it is free. */
+  readonly #bufs = new Int32Array(TICKETS).fill(-1);
+  readonly #tickets = new FreeStack(TICKETS);
+  /** Frames that wait in the ring are no more than this. (`netdev_max_backlog`) */
+  maxBacklog = 1000;
+
+  constructor(memory: PairMemory, arena: Arena) {
+    this.#control = memory.control;
+    this.#entries = memory.entries;
+    this.#stamps = memory.stamps;
+    this.#returns = memory.returns;
+    this.#arena = arena;
+    this.#tickets.fill(0, TICKETS);
+    // Whoever was this CPU before has got everything back.
+    this.#control[FREED] = this.#control[RETURNED]!;
+  }
+
+  /** Entries that were ever put in, and that were taken out, modulo 2^32. */
+  get tail(): number {
+    return this.#control[TAIL]! >>> 0;
+  }
+
+  get head(): number {
+    return Atomics.load(this.#control, HEAD) >>> 0;
+  }
+
+  /** Entries that wait. */
+  get length(): number {
+    return (this.tail - this.head) >>> 0;
+  }
+
+  /** Memory is on its way back. */
+  get returning(): boolean {
+    return Atomics.load(this.#control, RETURNED) !== this.#control[FREED];
+  }
+
+  /** Pieces of memory that the other CPU has. */
+  get out(): number {
+    return TICKETS - this.#tickets.depth;
+  }
+
+  /**
+   * Puts the frame in; it is gone then. False: there is no room, and it is still the caller's. `device` is its number on every CPU.
+   * Not called for a frame that somebody else holds (`users`).
+   */
+  send(skb: SkBuff, device: number, kind: number): boolean {
+    const { pool } = skb;
+    const pieces = 1 + pool.info.nrFrags[skb.shinfo]!;
+    if (this.length + pieces > this.maxBacklog + 1) return false;
+    if (this.#tickets.depth < pieces) {
+      this.reap();
+      if (this.#tickets.depth < pieces) return false;
+    }
+    const tail = this.#control[TAIL]!;
+    this.#writeFrame(skb, tail & RING_MASK, device, kind | ((pieces - 1) << 8));
+    for (let i = 1; i < pieces; i++) this.#writeFragment(skb, i - 1, (tail + i) & RING_MASK);
+    Atomics.store(this.#control, TAIL, (tail + pieces) | 0);
+    pool.consume(skb);
+    return true;
+  }
+
+  #writeFrame(skb: SkBuff, index: number, device: number, kind: number): void {
+    const e = this.#entries;
+    const at = index * ENTRY_WORDS;
+    const { info } = skb.pool;
+    e[at + KIND] = kind;
+    e[at + TICKET] = this.#ticketFor(skb.buf);
+    e[at + FRAME_HEAD] = skb.head;
+    e[at + DATA] = skb.data;
+    e[at + LEN] = skb.len - skb.dataLen;
+    e[at + END] = skb.end;
+    e[at + MAC_HEADER] = skb.macHeader;
+    e[at + FACTS] =
+      skb.protocol |
+      (skb.pktType << 16) |
+      (skb.ipSummed << 19) |
+      (skb.csumLevel << 21) |
+      ((skb.l4Hash ? 1 : 0) << 23) |
+      ((skb.netpollSeen ? 1 : 0) << 24);
+    e[at + HASH] = skb.hash;
+    e[at + VLAN_TCI] = skb.vlanTci;
+    e[at + DEVICE] = device | (skb.queueMapping << 16);
+    e[at + CSUM] = skb.csum;
+    e[at + CSUM_START] = skb.csumStart;
+    e[at + CSUM_OFFSET] = skb.csumOffset;
+    e[at + GSO_TYPE] = info.gsoType[skb.shinfo]!;
+    e[at + GSO_SIZE] = info.gsoSize[skb.shinfo]! | (info.gsoSegs[skb.shinfo]! << 16);
+    this.#stamps[index] = skb.tstampUs;
+  }
+
+  #writeFragment(skb: SkBuff, i: number, index: number): void {
+    const e = this.#entries;
+    const at = index * ENTRY_WORDS;
+    const { info } = skb.pool;
+    const f = skb.shinfo * MAX_SKB_FRAGS + i;
+    e[at + KIND] = FRAGMENT;
+    e[at + TICKET] = this.#ticketFor(info.fragBuf[f]!);
+    e[at + DATA] = info.fragOffset[f]!;
+    e[at + LEN] = info.fragLen[f]!;
+  }
+
+  #ticketFor(buf: number): number {
+    const ticket = this.#tickets.pop();
+    this.#arena.get(buf);
+    this.#bufs[ticket] = buf;
+    return ticket;
+  }
+
+  /** Takes back the memory that the other CPU needs no more. Bound: TICKETS. */
+  reap(): void {
+    const end = Atomics.load(this.#control, RETURNED);
+    let at = this.#control[FREED]!;
+    if (at === end) return;
+    for (; at !== end; at = (at + 1) | 0) this.#free(this.#returns[at & TICKET_MASK]!);
+    this.#control[FREED] = at;
+  }
+
+  #free(ticket: number): void {
+    const buf = this.#bufs[ticket]!;
+    if (buf < 0) return;
+    this.#bufs[ticket] = -1;
+    this.#tickets.push(ticket);
+    this.#arena.release(buf);
+  }
+
+  /**
+   * The other CPU is dead: `again` gets each frame that it has not taken, as a frame of ours, in order, with the device's number and the
+   * kind; what it held is taken back. Gives how many pieces of memory it held. (`dev_cpu_dead`)
+   */
+  takeBack(pool: SkbPool, again: (skb: SkBuff, device: number, kind: number) => void): number {
+    this.reap();
+    const e = this.#entries;
+    const end = this.#control[TAIL]!;
+    let head = Atomics.load(this.#control, HEAD);
+    while (head !== end) {
+      const at = (head & RING_MASK) * ENTRY_WORDS;
+      const pieces = 1 + (e[at + KIND]! >>> 8);
+      const skb = readFrame(e, at, this.#stamps[head & RING_MASK]!, pool, this.#takeOut(e[at + TICKET]!));
+      for (let i = 1; i < pieces; i++) {
+        const f = ((head + i) & RING_MASK) * ENTRY_WORDS;
+        const buf = this.#takeOut(e[f + TICKET]!);
+        if (skb === null || !skbAddFrag(skb, buf, e[f + DATA]!, e[f + LEN]!)) this.#arena.release(buf);
+      }
+      if (skb !== null) again(skb, e[at + DEVICE]! & 0xffff, e[at + KIND]! & 0xff);
+      head = (head + pieces) | 0;
+    }
+    Atomics.store(this.#control, HEAD, head);
+    let held = 0;
+    for (let ticket = 0; ticket < TICKETS; ticket++) {
+      if (this.#bufs[ticket]! < 0) continue;
+      held++;
+      this.#free(ticket);
+    }
+    this.#control[RETURNED] = this.#control[FREED] = end;
+    return held;
+  }
+
+  #takeOut(ticket: number): number {
+    const buf = this.#bufs[ticket]!;
+    this.#bufs[ticket] = -1;
+    this.#tickets.push(ticket);
+    return buf;
+  }
+}
+
+/** Everything that was ever handed over has come back: the memory may go. For who looks after a CPU that is dead. */
+export function handoverSettled({ control }: PairMemory): boolean {
+  return Atomics.load(control, RETURNED) === Atomics.load(control, TAIL);
+}
+
+/** Neither side is there any more: nothing is owed. */
+export function settleHandover({ control }: PairMemory): void {
+  const tail = Atomics.load(control, TAIL);
+  for (const word of [HEAD, RETURNED, FREED]) Atomics.store(control, word, tail);
+}
+
+/** The side that is handed frames. */
+export class HandoverReceiver {
+  readonly #control: Int32Array;
+  readonly #entries: Int32Array;
+  readonly #stamps: Float64Array;
+  readonly #returns: Int32Array;
+  readonly #pool: SkbPool;
+  /** Foreign handle of ticket 0. */
+  readonly #first: number;
+  /** Of the frame that was taken last: number of its device, and its kind. */
+  device = 0;
+  kind = 0;
+  /** Frames for which there was no sk_buff. */
+  noMemory = 0;
+
+  /** `onGiven` runs after a ticket was given back. */
+  constructor(memory: PairMemory, pool: SkbPool, onGiven: () => void) {
+    this.#control = memory.control;
+    this.#entries = memory.entries;
+    this.#stamps = memory.stamps;
+    this.#returns = memory.returns;
+    this.#pool = pool;
+    const give = (buf: number): void => {
+      this.#give(buf - this.#first);
+      onGiven();
+    };
+    this.#first = pool.arena.addForeign(TICKETS, give);
+  }
+
+  get length(): number {
+    return (Atomics.load(this.#control, TAIL) - this.#control[HEAD]!) >>> 0;
+  }
+
+  /**
+   * The next frame, with one reference, which is the caller's; null: nothing waits. `taken` is called when it has been handed up. A
+   * frame for which there is no memory is left out, and counted.
+   */
+  take(): SkBuff | null {
+    const e = this.#entries;
+    for (;;) {
+      const head = this.#control[HEAD]!;
+      if (Atomics.load(this.#control, TAIL) === head) return null;
+      const at = (head & RING_MASK) * ENTRY_WORDS;
+      const pieces = 1 + (e[at + KIND]! >>> 8);
+      const skb = readFrame(e, at, this.#stamps[head & RING_MASK]!, this.#pool, this.#adopt(e[at + TICKET]!));
+      for (let i = 1; i < pieces; i++) {
+        const f = ((head + i) & RING_MASK) * ENTRY_WORDS;
+        const buf = this.#adopt(e[f + TICKET]!);
+        if (skb === null || !skbAddFrag(skb, buf, e[f + DATA]!, e[f + LEN]!)) this.#pool.arena.release(buf);
+      }
+      this.#pieces = pieces;
+      if (skb !== null) {
+        this.device = e[at + DEVICE]! & 0xffff;
+        this.kind = e[at + KIND]! & 0xff;
+        return skb;
+      }
+      this.noMemory++;
+      this.taken();
+    }
+  }
+
+  #pieces = 0;
+
+  /** The frame that take() gave has gone its way: its place in the ring is free. */
+  taken(): void {
+    Atomics.store(this.#control, HEAD, (this.#control[HEAD]! + this.#pieces) | 0);
+  }
+
+  #adopt(ticket: number): number {
+    const buf = this.#first + ticket;
+    this.#pool.arena.adopt(buf);
+    return buf;
+  }
+
+  #give(ticket: number): void {
+    const at = this.#control[RETURNED]!;
+    this.#returns[at & TICKET_MASK] = ticket;
+    Atomics.store(this.#control, RETURNED, (at + 1) | 0);
+  }
+}
+
+/** An sk_buff of `pool` around the frame in the entry at word `at`; the reference to `buf` is the frame's. Null: no memory, and it is dropped. */
+function readFrame(e: Int32Array, at: number, tstampUs: number, pool: SkbPool, buf: number): SkBuff | null {
+  const skb = pool.build(buf, e[at + FRAME_HEAD]!, e[at + END]!);
+  if (skb === null) {
+    pool.drops.add(DropReason.NOMEM);
+    pool.arena.release(buf);
+    return null;
+  }
+  const facts = e[at + FACTS]!;
+  const data = e[at + DATA]!;
+  skb.data = data;
+  skb.len = e[at + LEN]!;
+  skb.tail = data + skb.len;
+  skb.macHeader = e[at + MAC_HEADER]!;
+  skb.protocol = facts & 0xffff;
+  skb.pktType = (facts >>> 16) & 7;
+  skb.ipSummed = (facts >>> 19) & 3;
+  skb.csumLevel = (facts >>> 21) & 3;
+  skb.l4Hash = (facts & (1 << 23)) !== 0;
+  skb.netpollSeen = (facts & (1 << 24)) !== 0;
+  skb.hash = e[at + HASH]! >>> 0;
+  skb.vlanTci = e[at + VLAN_TCI]!;
+  skb.queueMapping = e[at + DEVICE]! >>> 16;
+  skb.csum = e[at + CSUM]! >>> 0;
+  skb.csumStart = e[at + CSUM_START]!;
+  skb.csumOffset = e[at + CSUM_OFFSET]!;
+  skb.tstampUs = tstampUs;
+  const { info } = pool;
+  info.gsoType[skb.shinfo] = e[at + GSO_TYPE]!;
+  info.gsoSize[skb.shinfo] = e[at + GSO_SIZE]! & 0xffff;
+  info.gsoSegs[skb.shinfo] = e[at + GSO_SIZE]! >>> 16;
+  return skb;
+}
+
+/**
+ * A frame that can be handed over, which nobody else has and without a chain: the same, or a copy of it. Null: there is no memory, and
+ * the frame is dropped.
+ */
+export function handoverReady(skb: SkBuff): SkBuff | null {
+  const { pool } = skb;
+  let own = skb;
+  if (skb.users !== 1 || skbCloned(skb)) {
+    const copy = skbCopy(skb);
+    if (copy === null) {
+      pool.kfree(skb, DropReason.NOMEM);
+      return null;
+    }
+    pool.consume(skb);
+    own = copy;
+  }
+  if (pool.info.fragList(own.shinfo) === null || skbLinearize(own)) return own;
+  pool.kfree(own, DropReason.NOMEM);
+  return null;
+}
