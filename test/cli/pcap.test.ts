@@ -6,6 +6,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { udpFrame } from '../../src/sim/rig.fixture.ts';
 import { pcapFile } from '../../src/wire/pcap_writer.ts';
 import { goldenDir, readBytes } from '../golden/netconsole/read_capture.ts';
 import { Child } from '../netns/child.ts';
@@ -79,7 +80,7 @@ describe.skipIf(lacking !== undefined)(titled('captures, by pcap:', lacking), ()
 
   it('dump shows a capture at its own pace, and ends with it', async () => {
     const slow = file('slow.pcap');
-    const bytes = Uint8Array.from({ length: 60 }, (_, i) => i);
+    const bytes = udpFrame({ payload: 'slow' });
     writeFileSync(slow, pcapFile([0, 1, 2].map((i) => ({ tsUs: 1_700_000_000_000_000 + i * 200_000, bytes }))));
     const child = await Child.start([...NETPOLL, 'dump', `pcap:${slow},pace=1`]);
     await child.until('the first frame', () => child.lines.length > 0, READY_MS);

@@ -1,8 +1,7 @@
-// The conformance list over every Port that there is. A pcap port has no other end to be told anything; its own test has
-// what applies to it.
+// The conformance list over every Port that there is.
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe } from 'vitest';
@@ -18,6 +17,9 @@ import { SimPort } from '../../src/sim/sim_port.ts';
 import { Wire } from '../../src/sim/wire.ts';
 import { World } from '../../src/sim/world.ts';
 import { createArena } from '../../src/skb/arena.ts';
+import { CaptureReader } from '../../src/wire/pcap.ts';
+import { PCAP_HEADER_LEN } from '../../src/wire/pcap_format.ts';
+import { pcapFile } from '../../src/wire/pcap_writer.ts';
 import { type PortRig, portCases } from './port_cases.ts';
 
 const PACKET_RING = { blocks: 16, blockSize: 32 << 10 };
@@ -192,7 +194,39 @@ function qemuRig(
   };
 }
 
+/** The other end appends to the file that is followed, and reads the one that is written. */
+function pcapRig(options: string): () => PortRig {
+  return () => {
+    const place = mkdtempSync(join(tmpdir(), 'netpoll-pcap-'));
+    const [from, to] = [`${place}/in.pcap`, `${place}/out.pcap`];
+    writeFileSync(from, pcapFile([]));
+    let seen = 0;
+    return {
+      port: openPort(`pcap:${from},follow,out=${to}${options}`, new HostExecutive()),
+      memory: createHostArena({ slots: 512, reserveBytes: 4 << 20 }),
+      frame: plainFrame,
+      inject: (bytes) => appendFileSync(from, pcapFile([{ tsUs: 1e15, bytes }]).subarray(PCAP_HEADER_LEN)),
+      sent() {
+        const reader = new CaptureReader();
+        reader.push(readFileSync(to));
+        const all: Uint8Array[] = [];
+        for (let packet = reader.next(); packet !== null; packet = reader.next()) {
+          all.push(Uint8Array.from(packet.bytes.subarray(packet.start, packet.start + packet.length)));
+        }
+        const fresh = all.slice(seen);
+        seen = all.length;
+        return fresh;
+      },
+      settle: () => pause(12),
+      close: () => rmSync(place, { recursive: true }),
+    };
+  };
+}
+
 portCases('sim port', simRig);
+const PATIENT = { 'comes back after the arena had no slot left': 'a file is patient: what found no slot comes too' };
+portCases('pcap port', pcapRig(''), {}, PATIENT);
+portCases('pcap port with a pace', pcapRig(',pace=1'), {}, PATIENT);
 portCases('udp port', udpRig);
 portCases(
   'qemu port, listening on a path',

@@ -21,7 +21,9 @@ import { CHECKSUM_NONE } from '../../skb/checksum_state.ts';
 import type { CapturedPacket } from '../../wire/pcap.ts';
 import { HostArena } from '../arena.ts';
 import { DoneTags } from '../done_tags.ts';
+import type { Watch } from '../executive.ts';
 import { SUPER_SIZE, SuperBuffers } from '../tap/super_buffers.ts';
+import { TxModeration } from '../tx_moderation.ts';
 import { Pacing } from './pacing.ts';
 import { PcapSink } from './pcap_sink.ts';
 import { PcapSource } from './pcap_source.ts';
@@ -55,6 +57,7 @@ interface OpenState {
   readonly source: PcapSource | null;
   readonly sink: PcapSink | null;
   readonly pacing: Pacing;
+  readonly moderation: TxModeration;
   /** Null: not tried yet. False: there is no room for any. */
   long: SuperBuffers | false | null;
   armed: boolean;
@@ -69,6 +72,8 @@ export class PcapPort implements Port {
   readonly #counters = new Counters(COUNTERS);
   readonly #done = new DoneTags();
   readonly #listeners: (() => void)[] = [];
+  /** An interrupt line with nothing behind it. */
+  readonly #line: Watch = { arm() {}, raise: () => void setImmediate(this.#raise), close() {} };
   #open: OpenState | undefined;
   #problem: string | null = null;
   #told = false;
@@ -118,8 +123,8 @@ export class PcapPort implements Port {
 
   /** Throws SetupError: ERR_NETPOLL_PCAP_OPEN, or the code of wire/pcap (PCAP_NOT_A_CAPTURE, PCAP_LINK_TYPE) behind ERR_NETPOLL_. */
   open(memory: Arena, irq: (queue: number) => void): void {
-    const { file, out, loop, pace } = this.#spec;
-    const source = file === null ? null : new PcapSource(file, loop);
+    const { file, out, pace } = this.#spec;
+    const source = file === null ? null : new PcapSource(file, this.#spec, this.#grown);
     let sink: PcapSink | null;
     try {
       sink = out === null ? null : new PcapSink(out, this.#spec);
@@ -130,10 +135,10 @@ export class PcapPort implements Port {
     this.#problem = null;
     this.#told = false;
     const pacing = new Pacing(pace);
-    this.#open = { memory, irq, source, sink, pacing, long: null, armed: false, timer: undefined };
+    const moderation = new TxModeration(this.#line, () => this.#done.count);
+    this.#open = { memory, irq, source, sink, pacing, moderation, long: null, armed: false, timer: undefined };
     if (source === null) this.#told = true;
-    else if (source.packet === null) this.#end(source);
-    else this.#pace(pacing, source.packet, false);
+    else this.#follows(pacing, source);
   }
 
   /** Copies at most `limit` packets that are due; each comes with one reference, which is the caller's. */
@@ -142,6 +147,7 @@ export class PcapPort implements Port {
     const source = open?.source;
     if (open === undefined || source == null) return 0;
     const want = Math.min(limit, out.size);
+    if (source.packet === null) this.#look(open.pacing, source);
     const nowNs = open.pacing.dueNs === 0 ? 0 : now();
     let n = 0;
     while (n < want && source.packet !== null && open.pacing.dueNs <= nowNs) {
@@ -152,8 +158,7 @@ export class PcapPort implements Port {
       if (buf === NEVER) this.#counters.count('rx_length_errors');
       else this.#describe(open.memory, out, n++, buf, packet, source.view, long ? SUPER_SIZE : open.memory.slotSize);
       source.advance();
-      if (source.packet === null) this.#end(source);
-      else this.#pace(open.pacing, source.packet, source.again);
+      this.#follows(open.pacing, source);
     }
     return n;
   }
@@ -171,7 +176,7 @@ export class PcapPort implements Port {
       for (let i = 0; i < taken; i++) sink.put(open.memory.view, batch.offset[i]!, batch.len[i]!, us);
     }
     this.#done.put(batch, taken);
-    if (taken > 0 && open.armed) setImmediate(this.#raise);
+    if (taken > 0 && open.armed) open.moderation.sent();
     return taken;
   }
 
@@ -186,8 +191,10 @@ export class PcapPort implements Port {
     open.timer = undefined;
     open.armed = on;
     if (!on) return false;
-    if (open.source?.packet == null) {
-      if (open.source !== null) this.#tell();
+    const { source } = open;
+    if (source !== null && source.packet === null) this.#look(open.pacing, source);
+    if (source?.packet == null) {
+      if (source?.ended === true) this.#tell();
       return this.#done.count > 0;
     }
     return this.#done.count > 0 || this.#isDue(open);
@@ -197,7 +204,7 @@ export class PcapPort implements Port {
   link(): boolean {
     const open = this.#open;
     if (open === undefined) return false;
-    return open.sink === null ? open.source?.packet != null : open.sink.problem === null;
+    return open.sink === null ? open.source?.ended === false : open.sink.problem === null;
   }
 
   /** What was written is in the file when this returns. Frames that were handed up stay readable. */
@@ -205,6 +212,7 @@ export class PcapPort implements Port {
     const open = this.#open;
     if (open === undefined) return;
     clearTimeout(open.timer);
+    open.moderation.close();
     open.source?.close();
     open.sink?.close();
     if (open.long !== null && open.long !== false) open.long.close();
@@ -232,10 +240,29 @@ export class PcapPort implements Port {
     return false;
   }
 
-  #pace(pacing: Pacing, { tsUs, tsNs, length }: CapturedPacket, again: boolean): void {
-    if (this.#spec.pace.by === 'max') return;
-    if (again) pacing.again(tsUs, tsNs);
-    pacing.next(tsUs, tsNs, length, now());
+  /** Somebody has added to the file. */
+  readonly #grown = (): void => {
+    const open = this.#open;
+    if (open?.armed !== true || open.source === null || open.source.packet !== null) return;
+    this.#look(open.pacing, open.source);
+    if (open.source.packet !== null && (open.pacing.dueNs === 0 || this.#isDue(open))) this.#raise();
+  };
+
+  /** Looks whether a file that is followed has grown. */
+  #look(pacing: Pacing, source: PcapSource): void {
+    if (source.ended) return;
+    source.advance();
+    this.#follows(pacing, source);
+  }
+
+  /** The source has gone on: when is its packet due, or was that the end? */
+  #follows(pacing: Pacing, { packet, again, ended }: PcapSource): void {
+    if (ended) {
+      this.#end();
+    } else if (packet !== null && this.#spec.pace.by !== 'max') {
+      if (again) pacing.again(packet.tsUs, packet.tsNs);
+      pacing.next(packet.tsUs, packet.tsNs, packet.length, now());
+    }
   }
 
   /** A buffer for a frame longer than a slot; NO_ROOM now, or NEVER. */
@@ -271,7 +298,8 @@ export class PcapPort implements Port {
     if (packet.wireLength > packet.length) values[RX_CUT]!++;
   }
 
-  #end(source: PcapSource): void {
+  #end(): void {
+    const source = this.#open!.source!;
     source.close();
     this.#problem = source.problem;
     if (source.problem !== null) this.#counters.count('rx_errors');

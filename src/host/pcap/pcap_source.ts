@@ -1,13 +1,16 @@
 /**
- * The reading half of a pcap port: one packet after the other out of a file, once or many times over.
+ * The reading half of a pcap port: one packet after the other out of a file, once or many times over, or as it grows.
  *
  *     file --read 1 MiB at a time--> CaptureReader --> packet         end, and rounds left: from the beginning
+ *                                                                     end, and followed: `advance` looks again
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, type FSWatcher, openSync, readSync, watch } from 'node:fs';
 import { SetupError } from '../../base/status.ts';
 import { type CapturedPacket, CaptureReader } from '../../wire/pcap.ts';
+import type { PcapSpec } from './pcap_spec.ts';
 
 const CHUNK = 1 << 20;
+const FOLLOW_CHUNK = 1 << 16;
 
 export class PcapSource {
   /** The packet that is next; null: there is none any more. Good until `advance`. */
@@ -16,6 +19,8 @@ export class PcapSource {
   view: DataView;
   /** The file begins again with this packet. */
   again = false;
+  /** There will be no packet any more. */
+  ended = false;
   /** Why it ended before the file's end; null if it did not. */
   problem: string | null = null;
   readonly #file: string;
@@ -24,11 +29,14 @@ export class PcapSource {
   #rounds: number;
   #bytes: Uint8Array | undefined;
   #found = 0;
+  readonly #follow: boolean;
+  #watcher: FSWatcher | undefined;
 
   /** Opens, and reads the first packet. Throws SetupError: ERR_NETPOLL_PCAP_OPEN, or the code of wire/pcap behind ERR_NETPOLL_. */
-  constructor(file: string, rounds: number) {
+  constructor(file: string, { loop, follow }: Pick<PcapSpec, 'loop' | 'follow'>, grown: () => void) {
     this.#file = file;
-    this.#rounds = rounds;
+    this.#rounds = loop;
+    this.#follow = follow;
     this.view = new DataView(new ArrayBuffer(0));
     try {
       this.#fd = openSync(file, 'r');
@@ -37,6 +45,7 @@ export class PcapSource {
       throw new SetupError('ERR_NETPOLL_PCAP_OPEN', `cannot read the capture: ${why}`, { cause });
     }
     try {
+      if (follow) this.#watcher = watch(file, grown);
       this.#next();
     } catch (cause) {
       this.close();
@@ -57,10 +66,13 @@ export class PcapSource {
     } catch (error) {
       this.problem = error instanceof Error ? error.message : String(error);
       this.packet = null;
+      this.ended = true;
     }
   }
 
   close(): void {
+    this.#watcher?.close();
+    this.#watcher = undefined;
     if (this.#fd >= 0) closeSync(this.#fd);
     this.#fd = -1;
   }
@@ -68,7 +80,9 @@ export class PcapSource {
   #next(): void {
     this.again = false;
     this.packet = this.#read();
-    if (this.packet !== null || this.problem !== null || this.#found === 0 || --this.#rounds < 1) return;
+    if (this.packet !== null || this.#follow) return;
+    this.ended = this.problem !== null || this.#found === 0 || --this.#rounds < 1;
+    if (this.ended) return;
     closeSync(this.#fd);
     this.#fd = openSync(this.#file, 'r');
     this.#reader = new CaptureReader();
@@ -87,8 +101,9 @@ export class PcapSource {
         }
         return packet;
       }
-      const chunk = new Uint8Array(CHUNK);
+      const chunk = new Uint8Array(this.#follow ? FOLLOW_CHUNK : CHUNK);
       const got = readSync(this.#fd, chunk);
+      if (got === 0 && this.#follow) return null;
       if (got === 0) {
         this.problem = this.#reader.finish();
         return null;

@@ -5,6 +5,7 @@
  *     pcap:IN,pace=1  pace=10x         at the times at which it was recorded, or ten times as fast; pace=max as without
  *     pcap:IN,pps=N   mbps=N           so many frames, or bits, a second
  *     pcap:IN,loop=N                   N times, 0 for ever
+ *     pcap:IN,follow                   and what somebody adds to it (tcpdump -U -w IN), until we are closed
  *     pcap:,out=OUT   pcap:IN,out=OUT  what is sent is written; nothing is received, or what is in IN
  *
  * The words of tcpreplay mean the same here: multiplier=X, topspeed, pps, mbps, loop, maxsleep=MILLISECONDS. So do editcap's: snaplen=BYTES
@@ -27,6 +28,8 @@ export interface PcapSpec {
   readonly pace: PcapPace;
   /** How often it is received; Infinity: for ever. */
   readonly loop: number;
+  /** The file's end is not the end. */
+  readonly follow: boolean;
   /** Where what is sent is written, `-` for stdout; null: nothing can be sent. */
   readonly out: string | null;
   /** Bytes of a frame that are written. */
@@ -36,8 +39,8 @@ export interface PcapSpec {
 
 export const SNAPLEN_MAX = 262144;
 const FORM =
-  'pcap:FILE[,pace=1|10x|max][,pps=N|,mbps=N][,loop=N][,maxsleep=MS][,spin][,out=FILE][,snaplen=N][,format=pcap|nsecpcap], or pcap:,out=FILE';
-const FLAGS = ['topspeed', 'spin'];
+  'pcap:FILE[,pace=1|10x|max][,pps=N|,mbps=N][,loop=N][,follow][,maxsleep=MS][,spin][,out=FILE][,snaplen=N][,format=pcap|nsecpcap], or pcap:,out=FILE';
+const FLAGS = ['topspeed', 'spin', 'follow'];
 
 /** Throws SetupError `ERR_NETPOLL_SPEC` for an option that there is not, or a value that it cannot have. */
 export function parsePcapSpec(spec: string, rest: string): PcapSpec {
@@ -60,17 +63,20 @@ export function parsePcapSpec(spec: string, rest: string): PcapSpec {
   const out = take('out') ?? null;
   const pace = paceOf(spec, take);
   const loop = whole(spec, 'loop', take('loop') ?? '1', 0, 1e9);
+  const follow = take('follow') !== undefined;
   const snapLen = whole(spec, 'snaplen', take('snaplen') ?? '0', 0, SNAPLEN_MAX);
   const format = take('format') ?? 'pcap';
   if (format !== 'pcap' && format !== 'nsecpcap') throw refusal(spec, `format is pcap or nsecpcap, not "${format}"`);
   for (const key of options.keys()) throw refusal(spec, `there is no option "${key}"`);
   if (out === '' || (file === '' && out === null)) throw refusal(spec, 'no file');
   if (file === '' && (pace.by !== 'max' || loop !== 1)) throw refusal(spec, 'nothing is received: there is no pace');
+  if (follow && (file === '' || loop !== 1)) throw refusal(spec, 'follow is for a file that is received once');
   if (file !== '' && file === out) throw refusal(spec, 'the file that is read cannot be written');
   return {
     file: file === '' ? null : file,
     pace,
     loop: loop === 0 ? Number.POSITIVE_INFINITY : loop,
+    follow,
     out,
     snapLen: snapLen === 0 ? SNAPLEN_MAX : snapLen,
     nanoseconds: format === 'nsecpcap',

@@ -52,9 +52,9 @@ export abstract class FrameQueue {
   /** Gives the kernel what waits; calls `sent` or `refused` for each that is over, sets `blocked` or `lost`. */
   protected abstract push(): void;
 
-  /** True if finished frames wait to be reaped. */
-  get done(): boolean {
-    return this.#done.count > 0;
+  /** Finished frames that wait to be reaped. */
+  get done(): number {
+    return this.#done.count;
   }
 
   /** Frames that wait for room. */

@@ -21,6 +21,7 @@ import { HostArena } from '../arena.ts';
 import type { HostExecutive, Watch } from '../executive.ts';
 import { EPROTO, ESHUTDOWN, errnoName } from '../sys/errno.ts';
 import { ReadySet } from '../sys/ready_set.ts';
+import { TxModeration } from '../tx_moderation.ts';
 import { DatagramChannel } from './datagram_channel.ts';
 import type { FrameQueue } from './frame_queue.ts';
 import type { QemuChannel } from './qemu_channel.ts';
@@ -50,6 +51,7 @@ interface OpenState {
   readonly channel: QemuChannel;
   readonly ready: ReadySet;
   readonly watch: Watch;
+  readonly moderation: TxModeration;
   armed: boolean;
 }
 
@@ -131,7 +133,8 @@ export class QemuPort implements Port {
       throw error;
     }
     const watch = this.#executive.watch(ready.fd, () => this.#interrupt(irq));
-    this.#open = { channel, ready, watch, armed: false };
+    const moderation = new TxModeration(watch, () => channel.tx.done);
+    this.#open = { channel, ready, watch, moderation, armed: false };
     channel.advance();
   }
 
@@ -144,7 +147,7 @@ export class QemuPort implements Port {
     const open = this.#open;
     if (open === undefined) return 0;
     const taken = open.channel.txBurst(batch, n);
-    if (open.armed && open.channel.tx.done) open.watch.raise();
+    if (open.armed && open.channel.tx.done > 0) open.moderation.sent();
     return taken;
   }
 
@@ -157,7 +160,7 @@ export class QemuPort implements Port {
     if (open === undefined) return false;
     open.armed = on;
     open.watch.arm(on);
-    return on && (open.channel.pending || open.channel.tx.done);
+    return on && (open.channel.pending || open.channel.tx.done > 0);
   }
 
   /** A peer is there. While there is none, a system call. */
@@ -174,6 +177,7 @@ export class QemuPort implements Port {
     if (open === undefined) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    open.moderation.close();
     open.watch.close();
     open.channel.close();
     open.ready.close();

@@ -5,22 +5,18 @@
  *     listening socket --\
  *     connection ---------+--> epoll descriptor --> the executive's watch, or its bounded wait while the loop is dead
  */
+import { EPOLL_CLOEXEC, EPOLL_CTL_ADD, EPOLL_CTL_DEL, EPOLL_CTL_MOD, EPOLLIN, EpollEvents } from './epoll.ts';
 import { check } from './errno.ts';
 import { libc } from './libc.ts';
-import { pinned } from './pinned.ts';
 
-export const READABLE = 1;
+export const READABLE = EPOLLIN;
+/** EPOLLOUT */
 export const WRITABLE = 4;
-
-const EPOLL_CTL_ADD = 1;
-const EPOLL_CTL_DEL = 2;
-const EPOLL_CTL_MOD = 3;
-const EPOLL_CLOEXEC = 0o2000000;
 
 export class ReadySet {
   /** The descriptor to watch. */
   readonly fd: number;
-  readonly #event = pinned(16);
+  readonly #event = new EpollEvents(1);
 
   /** Throws systemError. */
   constructor(what: string) {
@@ -47,7 +43,7 @@ export class ReadySet {
   }
 
   #control(operation: number, fd: number, events: number): boolean {
-    this.#event.view.setUint32(0, events, true);
+    this.#event.write(events, 0);
     return libc().epollCtl(this.fd, operation, fd, this.#event.bytes) === 0;
   }
 }
