@@ -27,13 +27,15 @@ export interface Passed {
   readonly received: number;
   readonly reordered: number;
   readonly seconds: number;
+  /** Microseconds that the last tenth of the frames were on their way, in the mean: a queue that grows shows there. */
+  readonly endUs: number;
 }
 
 export interface Cable {
   readonly forwarder: Forwarder;
   /** Sends `rate` frames a second, 0: as many as go. */
   pass(rate: number, seconds: number): Promise<Passed>;
-  /** The same, with the nanoseconds that each frame was on its way. */
+  /** The same, with the nanoseconds that each frame was on its way; probe and forwarder at real-time priority, as the bridge is. */
   timed(rate: number, seconds: number): Promise<Passed & { readonly ns: Uint32Array }>;
   /** Our forwarder's own report. */
   ask<T>(): Promise<T & { readonly cpuNs: number }>;
@@ -61,16 +63,20 @@ export async function openCable(forwarder: Forwarder, tools: string): Promise<Ca
     await remove();
     throw error;
   }
-  const probe = (rate: number, seconds: number, file: string) => {
+  const probe = (rate: number, seconds: number, file: string, before: readonly string[] = []) => {
     const args = ['g0', 's0', String(rate), String(seconds), file];
-    return new Running(space, PROBE_CPU, [join(tools, 'probe'), ...args]).result<Passed>();
+    return new Running(space, PROBE_CPU, [...before, join(tools, 'probe'), ...args]).result<Passed>();
+  };
+  const priority = (...args: string[]) => {
+    if (running !== undefined) execFileSync('chrt', ['-a', ...args, String(running.child.pid)], { stdio: 'pipe' });
   };
   return {
     forwarder,
     pass: (rate, seconds) => probe(rate, seconds, '-'),
     async timed(rate, seconds) {
       const file = join(tools, 'samples');
-      const passed = await probe(rate, seconds, file);
+      priority('-r', '-p', '1');
+      const passed = await probe(rate, seconds, file, ['chrt', '-r', '1']).finally(() => priority('-o', '-p', '0'));
       const bytes = readFileSync(file);
       return { ...passed, ns: new Uint32Array(bytes.buffer, bytes.byteOffset, bytes.length >> 2) };
     },

@@ -12,7 +12,7 @@ export interface Report {
   /** From A to B. */
   readonly frames: number;
   readonly dropped: number;
-  /** Garbage collections since it began to listen, and the longest one's milliseconds. */
+  /** Garbage collections since the report before, and the longest one's milliseconds. */
   readonly collections: number;
   readonly longestMs: number;
   readonly heapBytes: number;
@@ -37,5 +37,6 @@ process.on('SIGUSR2', () => {
   const polls = from.napiList.reduce((sum, napi) => sum + napi.polls, 0);
   const report = { frames, dropped, collections, longestMs, heapBytes: process.memoryUsage().heapUsed, polls };
   console.log(JSON.stringify({ ...report, in: nicPort(from).counters.toJSON(), out: nicPort(to).counters.toJSON() }));
+  collections = longestMs = 0;
 });
 console.error('listening');

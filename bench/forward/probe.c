@@ -162,6 +162,11 @@ int main(int argc, char **argv)
 		fwrite(samples, sizeof *samples, received < SAMPLES_MAX ? received : SAMPLES_MAX, file);
 		fclose(file);
 	}
-	printf("{\"sent\":%lu,\"received\":%lu,\"reordered\":%lu,\"seconds\":%.6f}\n", sent, received, reordered, seconds);
+	/* A queue that grows shows at the end. */
+	uint64_t last = received < SAMPLES_MAX ? received : SAMPLES_MAX, tenth = last / 10, sum = 0;
+	for (uint64_t i = last - tenth; i < last; i++)
+		sum += samples[i];
+	printf("{\"sent\":%lu,\"received\":%lu,\"reordered\":%lu,\"seconds\":%.6f,\"endUs\":%.1f}\n", sent, received, reordered, seconds,
+		tenth > 0 ? sum / 1e3 / tenth : 0);
 	return 0;
 }

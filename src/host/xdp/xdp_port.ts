@@ -29,6 +29,7 @@ import { libc } from '../sys/libc.ts';
 import { MSG_DONTWAIT } from '../sys/socket.ts';
 import { XDP_PACKET_HEADROOM, type XdpStatistics, xdpStatistics } from '../sys/xdp.ts';
 import { TX_FRAMES } from '../tx_moderation.ts';
+import { Looker } from './looker.ts';
 import type { Attachment } from './xdp_attach.ts';
 import { type OpenXdp, openXdp, queueNumbers } from './xdp_open.ts';
 import { XDP_MODES, type XdpPortOptions, type XdpReport } from './xdp_options.ts';
@@ -38,8 +39,6 @@ import type { XskTx } from './xsk_tx.ts';
 
 const BURST = 64;
 const ETH_VLAN_HLEN = 18;
-const LOOK_FIRST_MS = 1;
-const LOOK_LAST_MS = 64;
 
 const COUNTERS = [
   'rx_frames',
@@ -69,7 +68,8 @@ interface OpenQueue {
   readonly xsk: XskQueue;
   readonly watch: Watch;
   armed: boolean;
-  timer: NodeJS.Timeout | undefined;
+  /** Looks after what nobody interrupts for; one timer, wound up again. */
+  readonly looker: Looker;
   seen: XdpStatistics | undefined;
 }
 
@@ -218,7 +218,7 @@ export class XdpPort implements Port {
     if (taken > 0 && one.armed) {
       // A few that have left can wait to be freed; the timer finds them.
       if (one.xsk.tx.inFlight >= TX_FRAMES && one.xsk.tx.done) one.watch.raise();
-      else this.#lookLater(one, LOOK_FIRST_MS);
+      else one.looker.start();
     }
     return taken;
   }
@@ -241,7 +241,7 @@ export class XdpPort implements Port {
     one.watch.arm(on);
     if (!on) return false;
     if (rx.ready() || tx.done) return true;
-    if (rx.starving || tx.inFlight > 0) this.#lookLater(one, LOOK_FIRST_MS);
+    if (rx.starving || tx.inFlight > 0) one.looker.start();
     return false;
   }
 
@@ -281,7 +281,7 @@ export class XdpPort implements Port {
     this.#closed = open.queues.map(({ xsk }) => xsk.tx);
     for (const one of open.queues) {
       one.watch.close();
-      clearTimeout(one.timer);
+      one.looker.close();
     }
     // The first queue's memory is shared by the others: it goes last.
     for (const { xsk } of [...open.queues].reverse()) xsk.close();
@@ -293,22 +293,8 @@ export class XdpPort implements Port {
       one.armed = false;
       irq(index);
     });
-    const one: OpenQueue = { index, xsk, watch, armed: false, timer: undefined, seen: undefined };
+    const one: OpenQueue = { index, xsk, watch, armed: false, looker: new Looker(() => look(one)), seen: undefined };
     return one;
-  }
-
-  /** Looks after `ms`, and then ever more seldom, whether there is something that nobody interrupts for. */
-  #lookLater(one: OpenQueue, ms: number): void {
-    if (one.timer !== undefined) return;
-    one.timer = setTimeout(() => {
-      one.timer = undefined;
-      if (!one.armed) return;
-      const { rx, tx } = one.xsk;
-      rx.refill();
-      if (tx.pending !== 0) tx.kick();
-      if (rx.ready() || tx.done) one.watch.raise();
-      else if (rx.starving || tx.inFlight > 0) this.#lookLater(one, Math.min(LOOK_LAST_MS, 2 * ms));
-    }, ms).unref();
   }
 
   #collect(): void {
@@ -338,4 +324,17 @@ export class XdpPort implements Port {
       one.seen = now;
     }
   }
+}
+
+/** True: there is still something that nobody will interrupt for. */
+function look({ armed, xsk, watch }: OpenQueue): boolean {
+  if (!armed) return false;
+  const { rx, tx } = xsk;
+  rx.refill();
+  if (tx.pending !== 0) tx.kick();
+  if (rx.ready() || tx.done) {
+    watch.raise();
+    return false;
+  }
+  return rx.starving || tx.inFlight > 0;
 }
