@@ -1,6 +1,6 @@
 /* Peers of bench/tap_tx.ts and bench/tap_rx.ts: what one writes in C over a TAP device, a call for each frame.
  *     peer tx NAME LEN COUNT     write()s COUNT frames; stdout: {"sent", "cpuNs"}, processor time of the writing alone
- *     peer rx NAME               read()s, and poll()s when there is none; stderr: "listening"; SIGUSR2: stdout gets {"received"}
+ *     peer rx NAME [vnet]        read()s, with virtio-net headers or without, and poll()s when there is none; stderr: "listening"; SIGUSR2: stdout gets {"received"}
  *     peer fill NAME LEN COUNT   has the kernel send COUNT frames by NAME; stdout: {"sent"} */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -32,9 +32,9 @@ static double cpuNs(void) {
   return now.tv_sec * 1e9 + now.tv_nsec;
 }
 
-static int attach(const char *name) {
+static int attach(const char *name, int flags) {
   int fd = open("/dev/net/tun", O_RDWR | O_NONBLOCK);
-  struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI};
+  struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | flags};
   strncpy(request.ifr_name, name, IFNAMSIZ - 1);
   if (ioctl(fd, TUNSETIFF, &request) < 0) { perror("TUNSETIFF"); exit(1); }
   return fd;
@@ -59,7 +59,7 @@ static void receive(int fd) {
 
 int main(int argc, char **argv) {
   if (argc < 3) return 2;
-  if (strcmp(argv[1], "rx") == 0) receive(attach(argv[2]));
+  if (strcmp(argv[1], "rx") == 0) receive(attach(argv[2], argc > 3 ? IFF_VNET_HDR : 0));
   if (argc < 5) return 2;
   int len = atoi(argv[3]);
   long count = atol(argv[4]), sent = 0;
@@ -71,7 +71,7 @@ int main(int argc, char **argv) {
     printf("{\"sent\":%ld}\n", sent);
     return 0;
   }
-  int fd = attach(argv[2]);
+  int fd = attach(argv[2], 0);
   double began = cpuNs();
   for (long i = 0; i < count; i++) sent += write(fd, frame, len) == len;
   printf("{\"sent\":%ld,\"cpuNs\":%.0f}\n", sent, cpuNs() - began);

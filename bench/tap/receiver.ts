@@ -1,11 +1,11 @@
 /**
  * Child of bench/tap_rx.ts: receives through a tap port.
  *
- *     argv: NAME stack|port|plain      stderr: "listening" once it is      SIGUSR2: stdout gets {"received", ...}
+ *     argv: NAME stack|port|bare      stderr: "listening" once it is      SIGUSR2: stdout gets {"received", ...}
  *
  *     stack    the whole way: port -> nic -> NAPI -> sk_buff -> netif_receive_skb -> handler of the EtherType, which frees
  *     port     rxBurst, and the buffers go back, in turns of the event loop
- *     plain    as port, without io_uring and without virtio-net offloads: a read() a frame, as C does
+ *     bare     as port, without offloads, and so without headers, as C reads
  */
 import { NET_RX_SUCCESS } from '../../src/base/status.ts';
 import { nicPort } from '../../src/drivers/nic/nic.ts';
@@ -19,7 +19,7 @@ import { openPort } from '../../src/host/open_port.ts';
 const ETH_P_802_EX1 = 0x88b5;
 const BURST = 64;
 /** Bursts in a turn of the loop. */
-const BURSTS = 5;
+const BURSTS = 32;
 
 const [name = '', mode = ''] = process.argv.slice(2);
 let received = 0;
@@ -40,7 +40,7 @@ function throughStack(): () => object {
 
 function throughPort(): () => object {
   const memory = createHostArena();
-  const port = openPort(`tap:${name}`, new HostExecutive(), mode === 'plain' ? { ioUring: false, offload: false } : {});
+  const port = openPort(`tap:${name}`, new HostExecutive(), { offload: mode === 'port' });
   const out = new FrameBatch(BURST);
   const poll = (): void => {
     for (let i = 0; i < BURSTS; i++) {

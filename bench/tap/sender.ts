@@ -2,12 +2,13 @@
 /**
  * Child of bench/tap_tx.ts: sends COUNT frames of LEN bytes through a tap port, and says what that took.
  *
- *     argv: NAME LEN COUNT port|device|plain      stdout: {"sent", "cpuNs", "heapBytes"}
+ *     argv: NAME LEN COUNT port|device|polled|bare|plain      stdout: {"sent", "cpuNs", "heapBytes"}
  *
  *     port     FrameBatch -> txBurst, bursts of 64: frames lie ready in slots of their own
  *     device   an sk_buff is taken from the pool, filled, and given to devQueueXmit, one after the other
  *     polled   the same while the CPU polls, as a forwarder does: the driver rings once a poll of 64
- *     plain    as port, without io_uring
+ *     bare     as port, without offloads, and so without headers, as C writes
+ *     plain    as bare, without io_uring
  */
 import { xmitFlush } from '../../src/device/xmit_flush.ts';
 import { FrameBatch } from '../../src/drivers/nic/port.ts';
@@ -39,7 +40,7 @@ process.exit(0);
 
 function throughPort(): (count: number) => number {
   const memory = createHostArena();
-  const port = openPort(`tap:${name}`, new HostExecutive(), { ioUring: mode !== 'plain' });
+  const port = openPort(`tap:${name}`, new HostExecutive(), { ioUring: mode !== 'plain', offload: mode === 'port' });
   port.open(memory, () => {});
   const batch = new FrameBatch(BURST);
   const done = new FrameBatch(BURST);

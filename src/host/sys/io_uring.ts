@@ -8,8 +8,9 @@
  *
  *   1. `entry(i)` is where entry i of the coming burst lies; what is the same in all of them was written when the ring was made.
  *   2. `submit(n)` gives how many were done; results[i] is what read() or write() would have given, an error as -errno.
- *   3. A request that is not over when the call returns would own memory that its owner believes free. A non-blocking descriptor
- *      has none; should there be one all the same it is cancelled and waited for, and the ring says that it is `broken`.
+ *   3. A request that is not over when the call returns would own memory that its owner believes free. So each asks not to wait
+ *      (RWF_NOWAIT: O_NONBLOCK alone has the kernel wait in our place); should one all the same, it is cancelled and waited for, and the
+ *      ring says that it is `broken`. So does one whose file knows no such requests; nothing was done then.
  *
  * The kernel keeps the descriptor open as long as the ring is (a registered file: 50 ns a request less): close the ring first.
  * Nothing runs on other threads. One thread makes and uses a ring.
@@ -60,11 +61,12 @@ const IORING_FEAT_SINGLE_MMAP = 1;
 const IORING_ENTER_GETEVENTS = 1;
 const IORING_REGISTER_FILES = 2;
 const IORING_UNREGISTER_FILES = 3;
+const RWF_NOWAIT = 1 << 3;
 const IORING_ASYNC_CANCEL_ALL = 1 << 0;
 const IORING_ASYNC_CANCEL_ANY = 1 << 2;
 const SQES_AT = 0x1000_0000;
 const CANCEL = 0xffff_ffff;
-const { ENOSYS, EPERM, EINVAL } = constants.errno;
+const { ENOSYS, EPERM, EINVAL, EOPNOTSUPP } = constants.errno;
 /** Of a request that was not over in time. */
 export const { ECANCELED } = constants.errno;
 
@@ -111,6 +113,7 @@ export class IoUring {
       this.#ring[(array >>> 2) + i] = i;
       this.#entries.setUint8(i * SQE_SIZE + SQE_OPCODE, opcode);
       this.#entries.setUint8(i * SQE_SIZE + SQE_FLAGS, IOSQE_FIXED_FILE);
+      this.#entries.setUint32(i * SQE_SIZE + SQE_OP_FLAGS, RWF_NOWAIT, true);
     }
   }
 
@@ -141,7 +144,9 @@ export class IoUring {
     this.results.fill(-ECANCELED, 0, done);
     const complete = this.#complete();
     if (complete < done) this.#settle(done, done - complete);
-    return done;
+    if (done === 0 || this.results[0] !== -EOPNOTSUPP) return done;
+    this.broken = true;
+    return 0;
   }
 
   /** Gives the rings back. The memory goes when nobody can look at it any more. */

@@ -9,7 +9,7 @@
  * Where it has none, or may not, `notices` says so and each frame is a call.
  *
  *   1. Frames carry virtio-net headers, so neither side cuts what the other can take whole: super-frames of 64 KiB with their
- *      checksum to do go through as one. Turned off (`offload: false`), both do their own.
+ *      checksum to do go through as one. Turned off (`offload: false`), both do their own, and there are no headers.
  *   2. A queue is a descriptor, and its interrupt. It is readable while frames wait: level-triggered, no wake-up is lost.
  *   3. Sent frames are finished at once; an interrupt in the next turn of the loop has their tags reaped.
  *
@@ -34,6 +34,7 @@ import {
 } from '../../device/features.ts';
 import type { FrameBatch, Port, PortCaps } from '../../drivers/nic/port.ts';
 import type { Arena } from '../../skb/arena.ts';
+import { VNET_HLEN } from '../../wire/virtio_net.ts';
 import { HostArena } from '../arena.ts';
 import type { HostExecutive, Watch } from '../executive.ts';
 import type { InterfaceNow } from '../netlink/interface_port.ts';
@@ -189,16 +190,19 @@ export class TapPort implements Port {
     }
     if (!this.#carrier) setTunCarrier(device.fds[0]!, false);
     const room = memory.slotSize - RX_HEADROOM - FRAME_MORE;
-    const short = !(this.#options.offload ?? true) && this.caps.mtu <= room;
+    const offload = this.#options.offload ?? true;
+    const header = offload ? VNET_HLEN : 0;
+    const short = !offload && this.caps.mtu <= room;
     // A quarter of the large buffers waits for frames at most.
-    const places = short ? PLACES_MAX : Math.floor(superFrames / (4 * device.fds.length));
+    const most = short ? PLACES_MAX : Math.floor(superFrames / (4 * device.fds.length));
+    const places = Math.max(1, Math.min(most, PLACES_MAX));
     this.#notices = [];
     const queues = device.fds.map((fd, queue) => {
       const ring = this.#ring(fd);
       return {
         ring,
-        rx: new TapReceive(fd, memory, supers, { ring, places: Math.max(1, Math.min(places, PLACES_MAX)), short }),
-        tx: new TapTransmit(fd, memory, ring),
+        rx: new TapReceive(fd, memory, supers, { ring, places, short, header }),
+        tx: new TapTransmit(fd, memory, ring, header),
         watch: this.#executive.watch(fd, () => this.#interrupt(queue, irq)),
         armed: false,
       };

@@ -14,11 +14,12 @@
  *
  *     1 (read alone) --full--> 2 --full--> 4 ... 32 --not full--> as many as came; the queue is empty, and is not asked again
  *
- * Super-frames are read one by one: with 44 segments in each there is nothing to save, and few buffers stay in the cache.
+ * The header costs the kernel 0.15 us a frame; without offloads there is none, and one address instead of two iovecs. Super-frames are one by one: with 44
+ * segments in each there is nothing to save, and few buffers stay in the cache.
  */
 import type { FrameBatch } from '../../drivers/nic/port.ts';
+import { CHECKSUM_NONE } from '../../skb/checksum_state.ts';
 import { ETH_HLEN } from '../../wire/eth.ts';
-import { VNET_HLEN } from '../../wire/virtio_net.ts';
 import type { HostArena } from '../arena.ts';
 import { EAGAIN, EINTR } from '../sys/errno.ts';
 import { ECANCELED, IORING_OP_READ, IORING_OP_READV, type IoUring } from '../sys/io_uring.ts';
@@ -29,7 +30,6 @@ import { SUPER_SIZE, type SuperBuffers } from './super_buffers.ts';
 import { takeVnet } from './vnet_offload.ts';
 
 export const RX_HEADROOM = 64;
-const HEADER_AT = RX_HEADROOM - VNET_HLEN;
 
 /** Places at most. */
 export const PLACES_MAX = 32;
@@ -47,6 +47,8 @@ export interface TapReceiveOptions {
   readonly places: number;
   /** No frame is longer than a slot: no large buffers are posted. */
   readonly short: boolean;
+  /** Bytes of the header in front of each frame: VNET_HLEN, or 0 where nothing is offloaded. */
+  readonly header: number;
 }
 
 export class TapReceive {
@@ -68,6 +70,7 @@ export class TapReceive {
   readonly #ring: IoUring | null;
   readonly #places: number;
   readonly #short: boolean;
+  readonly #hlen: number;
   readonly #libc: Libc = libc();
   readonly #iovecs: Pinned;
   readonly #nowhere: Pinned = pinned(NOWHERE_SIZE);
@@ -86,13 +89,15 @@ export class TapReceive {
   /** Frames that the last read handed up. */
   #up = 0;
 
-  constructor(fd: number, memory: HostArena, supers: SuperBuffers, { ring, places, short }: TapReceiveOptions) {
+  constructor(fd: number, memory: HostArena, supers: SuperBuffers, options: TapReceiveOptions) {
+    const { ring, places, short, header } = options;
     this.#fd = fd;
     this.#memory = memory;
     this.#supers = supers;
     this.#ring = ring;
     this.#places = ring === null ? 1 : places;
     this.#short = short;
+    this.#hlen = header;
     this.#iovecs = pinned(PLACE_SIZE * this.#places);
     this.#inSlot = memory.slotSize - RX_HEADROOM;
     this.#baseLow = memory.baseAt % TWO_32;
@@ -153,7 +158,7 @@ export class TapReceive {
       return 0;
     }
     if (this.#slot[0]! < 0) this.noBuffer++;
-    else if (this.#frame(out, n, 0, got - VNET_HLEN)) this.#up = 1;
+    else if (this.#frame(out, n, 0, got - this.#hlen)) this.#up = 1;
     return 1;
   }
 
@@ -168,7 +173,7 @@ export class TapReceive {
       const got = results[p]!;
       if (got >= 0) {
         read++;
-        if (this.#frame(out, count, p, got - VNET_HLEN)) count++;
+        if (this.#frame(out, count, p, got - this.#hlen)) count++;
       } else if (got !== -EAGAIN && got !== -EINTR && got !== -ECANCELED) {
         this.gone = -got;
       }
@@ -179,8 +184,8 @@ export class TapReceive {
 
   #request(ring: IoUring, p: number): void {
     if (this.#short) {
-      const low = this.#baseLow + this.#memory.start(this.#slot[p]!) + HEADER_AT;
-      ring.put(p, IORING_OP_READ, low | 0, highWord(low, this.#baseHigh), this.#inSlot + VNET_HLEN);
+      const low = this.#baseLow + this.#memory.start(this.#slot[p]!) + RX_HEADROOM - this.#hlen;
+      ring.put(p, IORING_OP_READ, low | 0, highWord(low, this.#baseHigh), this.#inSlot + this.#hlen);
     } else {
       const low = this.#vectorLow + p * PLACE_SIZE;
       ring.put(p, IORING_OP_READV, low | 0, highWord(low, this.#vectorHigh), 2);
@@ -210,7 +215,7 @@ export class TapReceive {
         view.setUint32(p * PLACE_SIZE + 8, NOWHERE_SIZE, true);
         return 1;
       }
-      this.#put(p * PLACE_SIZE, this.#memory.start(slot) + HEADER_AT, this.#inSlot + VNET_HLEN);
+      this.#put(p * PLACE_SIZE, this.#memory.start(slot) + RX_HEADROOM - this.#hlen, this.#inSlot + this.#hlen);
     }
     if (this.#short) return 1;
     if (this.#super[p]! < 0) {
@@ -251,7 +256,10 @@ export class TapReceive {
     const at = fits ? slotAt : memory.start(buffer) + RX_HEADROOM;
     out.offset[n] = at;
     out.len[n] = len;
-    if (!takeVnet(memory.view, slotAt - VNET_HLEN, out, n)) {
+    if (this.#hlen === 0) {
+      out.csum[n] = CHECKSUM_NONE;
+      out.gsoSize[n] = 0;
+    } else if (!takeVnet(memory.view, slotAt - this.#hlen, out, n)) {
       this.badHeaders++;
       return false;
     }

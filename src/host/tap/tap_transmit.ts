@@ -1,6 +1,6 @@
 // hot
 /**
- * The transmit half of a queue of a tap port: a header and the frame, from where its pieces lie in the arena.
+ * The transmit half of a queue of a tap port: a header, where there are offloads, and the frame, from where its pieces lie in the arena.
  *
  *     one piece, not shared      header 10 in its headroom, and frame      one address
  *     shared, or in pieces       header 10 | head buffer | piece | ...     iovecs   --> the kernel receives it before the call returns
@@ -54,6 +54,7 @@ export class TapTransmit {
   readonly #fd: number;
   readonly #memory: HostArena;
   readonly #ring: IoUring | null;
+  readonly #hlen: number;
   readonly #libc: Libc = libc();
   readonly #iovecs: Pinned = pinned(IOVEC_SIZE * IOVECS_MAX);
   /** Of each frame that goes as a vector. */
@@ -72,11 +73,12 @@ export class TapTransmit {
   readonly #done = new DoneTags();
   #iovecsUsed = 0;
 
-  /** `ring`: null, or one for this descriptor, which outlives this object. */
-  constructor(fd: number, memory: HostArena, ring: IoUring | null) {
+  /** `ring`: null, or one for this descriptor, which outlives this object. `header`: its bytes, VNET_HLEN, or 0 where nothing is offloaded. */
+  constructor(fd: number, memory: HostArena, ring: IoUring | null, header: number) {
     this.#fd = fd;
     this.#memory = memory;
     this.#ring = ring;
+    this.#hlen = header;
     this.#baseLow = memory.baseAt % TWO_32;
     this.#baseHigh = Math.floor(memory.baseAt / TWO_32);
     this.#vectorLow = this.#iovecs.at % TWO_32;
@@ -124,7 +126,7 @@ export class TapTransmit {
     const whole = this.#isWhole(batch, i);
     if (whole) {
       this.#header(batch, i, 0);
-      this.#put(this.#baseLow, this.#baseHigh, batch.offset[i]! - VNET_HLEN, batch.len[i]! + VNET_HLEN);
+      this.#put(this.#baseLow, this.#baseHigh, batch.offset[i]! - this.#hlen, batch.len[i]! + this.#hlen);
     } else {
       this.#vector(batch, i, piece, 0);
     }
@@ -154,8 +156,8 @@ export class TapTransmit {
       this.#whole[k] = whole ? 1 : 0;
       if (whole) {
         this.#header(batch, i, k);
-        const low = this.#baseLow + batch.offset[i]! - VNET_HLEN;
-        ring.put(k, IORING_OP_WRITE, low | 0, highWord(low, this.#baseHigh), batch.len[i]! + VNET_HLEN);
+        const low = this.#baseLow + batch.offset[i]! - this.#hlen;
+        ring.put(k, IORING_OP_WRITE, low | 0, highWord(low, this.#baseHigh), batch.len[i]! + this.#hlen);
       } else {
         const begin = this.#iovecsUsed;
         this.#vector(batch, i, at, k);
@@ -191,16 +193,14 @@ export class TapTransmit {
   /** In one piece, with room for a header in front of it that is nobody else's. */
   #isWhole(batch: FrameBatch, i: number): boolean {
     const buf = batch.buf[i]!;
-    return (
-      batch.pieces[i] === 0 &&
-      batch.vlanTci[i]! < 0 &&
-      this.#memory.refs(buf) === 1 &&
-      batch.offset[i]! - this.#memory.start(buf) >= VNET_HLEN
-    );
+    if (batch.pieces[i] !== 0 || batch.vlanTci[i]! >= 0) return false;
+    if (this.#hlen === 0) return true;
+    return this.#memory.refs(buf) === 1 && batch.offset[i]! - this.#memory.start(buf) >= VNET_HLEN;
   }
 
   /** Puts the header of a whole frame into its headroom, and keeps what was there as number `k`. */
   #header(batch: FrameBatch, i: number, k: number): void {
+    if (this.#hlen === 0) return;
     const { view } = this.#memory;
     const saved = this.#saved;
     const o = batch.offset[i]! - VNET_HLEN;
@@ -211,6 +211,7 @@ export class TapTransmit {
   }
 
   #restore(batch: FrameBatch, i: number, k: number): void {
+    if (this.#hlen === 0) return;
     const { view } = this.#memory;
     const saved = this.#saved;
     const o = batch.offset[i]! - VNET_HLEN;
@@ -227,8 +228,10 @@ export class TapTransmit {
     for (let p = piece; p < piece + pieces; p++) head -= batch.pieceLen[p]!;
     const tci = batch.vlanTci[i]!;
     const tagged = tci >= 0 && head >= ETH_HLEN;
-    putVnet(view, header, this.#memory.view, batch, i, tagged ? VLAN_HLEN : 0);
-    this.#put(this.#headerLow, this.#headerHigh, header, VNET_HLEN);
+    if (this.#hlen !== 0) {
+      putVnet(view, header, this.#memory.view, batch, i, tagged ? VLAN_HLEN : 0);
+      this.#put(this.#headerLow, this.#headerHigh, header, VNET_HLEN);
+    }
     let at = batch.offset[i]!;
     if (tagged) {
       view.setUint16(header + TAG_AT, ETH_P_8021Q);
