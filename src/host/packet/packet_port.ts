@@ -22,24 +22,18 @@ import { HostArena } from '../arena.ts';
 import type { HostExecutive } from '../executive.ts';
 import type { InterfaceNow } from '../netlink/interface_port.ts';
 import { ARPHRD_ETHER, ARPHRD_LOOPBACK, CarrierProbe, IFF_UP, interfaceFacts } from '../sys/interface.ts';
-import { PAGE_SIZE } from '../sys/mmap.ts';
 import type { SockFilter } from './bpf_filter.ts';
 import { checkFanout, FANOUT_MEMBERS_MAX, type Fanout } from './fanout.ts';
 import { PacketMembership } from './packet_membership.ts';
 import { PacketQueue, type PacketQueueOptions } from './packet_queue.ts';
+import { type PacketRingOptions, PacketRingSize } from './packet_ring_size.ts';
 import { deafen, takeKernelDrops } from './packet_sockets.ts';
 import { TX_BURST, type TxSocket } from './tx_socket.ts';
 
-const BLOCK_SIZE = 256 << 10;
-const BLOCKS = 64;
 const RETIRE_MS = 1;
 const HEADROOM = 64;
 
-export interface PacketPortOptions {
-  /** Bytes of a ring block: a power of two, at least a page and one frame; 256 KiB if absent. */
-  readonly blockSize?: number;
-  /** Blocks of the ring; 64 if absent. */
-  readonly blocks?: number;
+export interface PacketPortOptions extends PacketRingOptions {
   /** Longest wait of a frame in a block that does not fill, in milliseconds; 1 if absent. */
   readonly retireMs?: number;
   /** A classic BPF program: frames that it refuses are not received. */
@@ -65,6 +59,7 @@ const COUNTERS = [
   'tx_errors',
   'tx_busy',
 ] as const;
+
 /** Everything that exists while the port is open. */
 interface OpenState {
   readonly index: number;
@@ -74,6 +69,7 @@ interface OpenState {
 
 export class PacketPort implements Port {
   readonly name: string;
+  readonly tuning: PacketRingSize;
   readonly caps: { -readonly [Cap in keyof PortCaps]: PortCaps[Cap] };
   /** The kernel's name of the interface. */
   interfaceName: string;
@@ -104,13 +100,7 @@ export class PacketPort implements Port {
       throw new SetupError('ERR_NETPOLL_FANOUT', `a packet port has 1 to ${FANOUT_MEMBERS_MAX} queues, not ${queues}`);
     }
     if (options.fanout !== undefined) checkFanout(options.fanout);
-    const blockSize = options.blockSize ?? BLOCK_SIZE;
-    if (blockSize < PAGE_SIZE || (blockSize & (blockSize - 1)) !== 0) {
-      throw new SetupError(
-        'ERR_NETPOLL_RING',
-        `a ring block of ${blockSize} bytes: it must be a power of two and a page`,
-      );
-    }
+    this.tuning = new PacketRingSize(options, queues);
     const facts = interfaceFacts(name, existing);
     if (facts.hardware !== ARPHRD_ETHER && facts.hardware !== ARPHRD_LOOPBACK) {
       throw new SetupError('ERR_NETPOLL_NOT_ETHERNET', `${name} carries no Ethernet frames (type ${facts.hardware})`);
@@ -153,6 +143,7 @@ export class PacketPort implements Port {
       const message = `${this.interfaceName} is down: ip link set ${this.interfaceName} up`;
       throw new SetupError('ERR_NETPOLL_ENETDOWN', message);
     }
+    this.tuning.opensIn(memory);
     const place = { interfaceName: this.interfaceName, ifindex: index, memory, executive: this.#executive };
     const queues: PacketQueue[] = [];
     try {
@@ -230,12 +221,13 @@ export class PacketPort implements Port {
 
   /** `joined`: the group that the port's first queue is in. */
   #queueOptions(joined: number | undefined): PacketQueueOptions {
-    const { blockSize, blocks, retireMs, filter, promiscuous, fanout } = this.#options;
+    const { blockSize, blocks } = this.tuning;
+    const { retireMs, filter, promiscuous, fanout } = this.#options;
     const group = joined ?? fanout?.group;
     const shares = fanout !== undefined || this.caps.rxQueues > 1;
     return {
-      blockSize: blockSize ?? BLOCK_SIZE,
-      blocks: blocks ?? BLOCKS,
+      blockSize,
+      blocks,
       retireMs: retireMs ?? RETIRE_MS,
       headroom: HEADROOM,
       filter,

@@ -52,6 +52,7 @@ import {
 const GRANULE_SHIFT = 6;
 export const GRANULE = 1 << GRANULE_SHIFT;
 const MAC_ADDRESSES = 12;
+const TP_STATUS_CSUM = TP_STATUS_CSUMNOTREADY | TP_STATUS_CSUM_VALID;
 
 export class RxRing {
   /** Frames handed up and not yet released, or not yet walked, of each block. */
@@ -96,7 +97,6 @@ export class RxRing {
     while (n < limit && (this.#left > 0 || this.#openBlock())) n = this.#walk(out, n, limit);
     this.outstanding += n;
     this.frames += n;
-    for (let i = 0; i < n; i++) this.bytes += out.len[i]!;
     return n;
   }
 
@@ -129,11 +129,11 @@ export class RxRing {
 
   /**
    * Reads the tpacket3_hdr of each frame that is left in the block into out[n..limit), and gives the new n. What is not
-   * for the stack (sent by ourselves, cut by the kernel) is left out.
+   * for the stack (sent by ourselves, cut by the kernel) is left out. Headers are read as aligned words.
    */
   #walk(out: FrameBatch, n: number, limit: number): number {
     const memory = this.#memory;
-    const { view, bytes } = memory;
+    const { i32, bytes } = memory;
     const { buf, offset, len, end, tstampUs, csum, vlanTci } = out;
     const block = this.#block;
     const firstByte = this.#area.offset;
@@ -141,15 +141,17 @@ export class RxRing {
     let left = this.#left;
     let at = this.#next;
     let i = n;
+    let sum = 0;
     while (left > 0 && i < limit) {
-      const kept = view.getInt32(at + FRAME_SNAPLEN, true);
-      const cut = kept < view.getInt32(at + FRAME_LEN, true);
+      const word = at >>> 2;
+      const kept = i32[word + FRAME_SNAPLEN / 4]!;
+      const cut = kept < i32[word + FRAME_LEN / 4]!;
       if (cut || bytes[at + FRAME_PKTTYPE] === PACKET_OUTGOING) {
         if (cut) this.truncated++;
         this.#drop(block);
       } else {
-        const status = view.getInt32(at + FRAME_STATUS, true);
-        const start = at + view.getUint16(at + FRAME_MAC, true);
+        const status = i32[word + FRAME_STATUS / 4]!;
+        const start = at + (i32[word + FRAME_MAC / 4]! & 0xffff);
         // Rounded up: the granule's start lies behind the previous frame's last byte.
         const handle = firstHandle + ((at - firstByte + GRANULE - 1) >>> GRANULE_SHIFT);
         memory.adopt(handle);
@@ -157,15 +159,17 @@ export class RxRing {
         offset[i] = start;
         len[i] = kept;
         end[i] = start + kept;
-        tstampUs[i] = view.getUint32(at + FRAME_SEC, true) * 1e6 + ((view.getInt32(at + FRAME_NSEC, true) / 1000) | 0);
-        csum[i] = csumState(status);
+        tstampUs[i] = (i32[word + FRAME_SEC / 4]! >>> 0) * 1e6 + ((i32[word + FRAME_NSEC / 4]! / 1000) | 0);
+        csum[i] = (status & TP_STATUS_CSUM) === 0 ? CHECKSUM_NONE : csumState(status);
         vlanTci[i] = -1;
+        sum += kept;
         if ((status & TP_STATUS_VLAN_VALID) !== 0) this.#vlan(out, i, at, status);
         i++;
       }
       left--;
-      at += view.getInt32(at + FRAME_NEXT, true);
+      at += i32[word + FRAME_NEXT / 4]!;
     }
+    this.bytes += sum;
     this.#left = left;
     this.#next = at;
     if (left === 0) this.#block = block + 1 === this.#blocks ? 0 : block + 1;
