@@ -50,7 +50,7 @@ export function createVethNamespace(): VethNamespace {
           .replace(/..(?=.)/g, '$&:'),
       ),
     ip: (change) =>
-      ip('-n', name, 'address', change, ...(change === 'flush' ? [] : ['10.0.0.1/24']), 'dev', RECEIVE_SIDE),
+      ip('-n', name, 'address', change, ...(change === 'flush' ? [] : ['10.0.0.1/8']), 'dev', RECEIVE_SIDE),
     remove: () => ip('netns', 'del', name),
   };
 }

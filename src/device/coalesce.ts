@@ -72,6 +72,12 @@ export function coalesceDue(usecs: number, maxFrames: number, waitedNs: number, 
   return (usecs > 0 && waitedNs >= usecs * 1000) || (maxFrames > 0 && frames >= maxFrames);
 }
 
+/** The receive usecs of a packet rate: coalesceForRate without its object, for every poll. */
+export function coalesceRxUsecs(params: CoalesceParams, rate: number): number {
+  if (params.pktRateLow > 0 && rate < params.pktRateLow) return params.rxUsecsLow;
+  return params.pktRateHigh > 0 && rate > params.pktRateHigh ? params.rxUsecsHigh : params.rxUsecs;
+}
+
 /** The set of a packet rate (packets a second): the low one below pktRateLow, the high one above pktRateHigh. */
 export function coalesceForRate(params: CoalesceParams, rate: number): { usecs: number; frames: number } {
   if (params.pktRateLow > 0 && rate < params.pktRateLow) {

@@ -162,7 +162,7 @@ describe('HostExecutive', () => {
     await pause(5);
     expect(fired).toBe(0);
     watch.arm(true);
-    await pause(20);
+    for (let i = 0; i < 500 && fired === 0; i++) await pause(10);
     expect(fired).toBe(1);
     watch.arm(true);
     await pause(20);

@@ -16,6 +16,7 @@
  */
 import type { Executive } from '../machine/executive.ts';
 import { IrqController, type IrqInput } from './irq_controller.ts';
+import { MonotonicClock } from './sys/clock.ts';
 import { PollSet } from './sys/poll.ts';
 
 /** A descriptor as an interrupt line. */
@@ -43,7 +44,9 @@ const SLEEP_MIN_NS = 10_000;
 export class HostExecutive implements Executive {
   /** What requestTurn() asks for; the world sets it to the machine's turn(). */
   onTurn: () => void = () => {};
-  readonly #originMs = performance.now();
+  #originNs = performance.now() * 1e6;
+  /** Until there is a controller the clock is Node's. */
+  #clock: MonotonicClock | undefined;
   /** Wall clock minus monotonic clock, in milliseconds. */
   #wallOffsetMs = Date.now() - performance.now();
   #soonPending = false;
@@ -86,7 +89,7 @@ export class HostExecutive implements Executive {
   };
 
   now(): number {
-    return (performance.now() - this.#originMs) * 1e6;
+    return (this.#clock === undefined ? performance.now() * 1e6 : this.#clock.now()) - this.#originNs;
   }
 
   /** Follows steps of the wall clock to a millisecond, and is even between them. */
@@ -127,8 +130,8 @@ export class HostExecutive implements Executive {
    */
   spin(ns: number): void {
     if (ns < SLEEP_MIN_NS) {
-      const endMs = performance.now() + ns / 1e6;
-      while (performance.now() < endMs);
+      const endNs = this.now() + ns;
+      while (this.now() < endNs);
       return;
     }
     this.#polls ??= new PollSet();
@@ -164,10 +167,20 @@ export class HostExecutive implements Executive {
   #control(): IrqController {
     if (this.#controller === undefined) {
       this.#controller = new IrqController(this.#timerFired);
+      this.#readMonotonic();
       clearTimeout(this.#timer);
       this.#timerAgain();
     }
     return this.#controller;
+  }
+
+  /** From here on the clock is read without allocating; it goes on from where it is. */
+  #readMonotonic(): void {
+    if (this.#clock !== undefined) return;
+    const clock = new MonotonicClock();
+    const before = this.now();
+    this.#originNs = clock.now() - before;
+    this.#clock = clock;
   }
 
   #closeController(): void {

@@ -8,6 +8,7 @@
  */
 import { hostname, release } from 'node:os';
 import { Errno, SetupError } from '../base/status.ts';
+import type { CoalesceParams } from '../device/coalesce.ts';
 import { Net } from '../device/net.ts';
 import type { NetDevice } from '../device/net_device.ts';
 import { devOpen } from '../device/open.ts';
@@ -17,6 +18,7 @@ import { Machine } from '../machine/machine.ts';
 import { type Arena, createArena } from '../skb/arena.ts';
 import { netInit, type Stack } from '../stack/net_init.ts';
 import { createHostArena, type HostArenaOptions } from './arena.ts';
+import { setHostCoalesce } from './coalesce.ts';
 import { HostExecutive } from './executive.ts';
 import { InterfaceFollower, type WhenDeleted } from './netlink/interface_follower.ts';
 import { followPort, type OpenPortOptions, openPort, portAddresses } from './open_port.ts';
@@ -36,6 +38,8 @@ export interface OpenDeviceOptions extends OpenPortOptions {
    * `unregister`.
    */
   readonly whenDeleted?: WhenDeleted;
+  /** Interrupt moderation, as `ethtool -C` would change it from HOST_COALESCE (coalesce.ts). */
+  readonly coalesce?: Partial<CoalesceParams>;
 }
 
 export interface HostMachine {
@@ -97,6 +101,7 @@ export function assembleHostMachine(parts: HostMachineParts): HostMachine {
       dev.addresses.push(...portAddresses(spec, port));
       try {
         if (noKoffi === null) followPort(follower, dev, port, openOptions.whenDeleted);
+        setHostCoalesce(dev, port, openOptions.coalesce ?? {});
         if (openOptions.up === false) return dev;
         const error = devOpen(dev);
         if (error < 0) throw new SetupError('ERR_NETPOLL_OPEN', `cannot bring up ${spec}: ${errnoName(-error)}`);

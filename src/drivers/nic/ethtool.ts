@@ -1,13 +1,19 @@
 /** What ethtool learns of the nic driver: its port's counters, and for each queue how often it was polled. */
+import { Errno } from '../../base/status.ts';
 import type { EthtoolOps } from '../../device/ethtool.ts';
 import type { NetDevice } from '../../device/net_device.ts';
+import { NIC_COALESCE_PARAMS, nicCoalesceParams, nicCoalesceValid, type RxCoalesce } from './nic_coalesce.ts';
 import type { Port } from './port.ts';
 
 /**
  * The operations of a device over `port`; its NAPI instances are its queues. `reopen` makes a change while the port is closed, and
  * opens it again if it was open.
  */
-export function nicEthtoolOps(port: Port, reopen: (dev: NetDevice, change: () => number) => number): EthtoolOps {
+export function nicEthtoolOps(
+  port: Port,
+  coalesce: RxCoalesce,
+  reopen: (dev: NetDevice, change: () => number) => number,
+): EthtoolOps {
   const perQueue = ['packets', 'polls'] as const;
   const statistics = (dev: NetDevice): readonly [string, number][] => [
     ...port.counters.names.map((name): [string, number] => [name, port.counters.get(name)]),
@@ -29,7 +35,8 @@ export function nicEthtoolOps(port: Port, reopen: (dev: NetDevice, change: () =>
       });
     },
     getLinkKsettings: () => ({ speed: port.caps.speed ?? 10_000, duplex: 'full', autoneg: false, port: 'Other' }),
-    ...tuningOps(port, reopen),
+    ...ringOps(port, reopen),
+    ...coalesceOps(port, coalesce),
     getChannels: () => {
       const queues = Math.max(port.caps.rxQueues, 1);
       return { rx: 0, tx: 0, combined: queues, rxMax: 0, txMax: 0, combinedMax: queues };
@@ -38,13 +45,24 @@ export function nicEthtoolOps(port: Port, reopen: (dev: NetDevice, change: () =>
 }
 
 /** What the port can. */
-function tuningOps(port: Port, reopen: (dev: NetDevice, change: () => number) => number): EthtoolOps {
-  const { tuning } = port;
-  if (tuning === undefined) return {};
-  const ops: EthtoolOps = { supportedCoalesceParams: tuning.coalesceParams ?? [] };
-  if (tuning.ring !== undefined) ops.getRingparam = () => tuning.ring!();
-  if (tuning.setRing !== undefined) ops.setRingparam = (dev, rx, tx) => reopen(dev, () => tuning.setRing!(rx, tx));
-  if (tuning.coalesce !== undefined) ops.getCoalesce = () => tuning.coalesce!();
-  if (tuning.setCoalesce !== undefined) ops.setCoalesce = (_dev, params) => tuning.setCoalesce!(params);
+function ringOps({ tuning }: Port, reopen: (dev: NetDevice, change: () => number) => number): EthtoolOps {
+  const ops: EthtoolOps = {};
+  if (tuning?.ring !== undefined) ops.getRingparam = () => tuning.ring!();
+  if (tuning?.setRing !== undefined) ops.setRingparam = (dev, rx, tx) => reopen(dev, () => tuning.setRing!(rx, tx));
   return ops;
+}
+
+/** What the port can, and what the driver can without it. */
+function coalesceOps({ tuning }: Port, coalesce: RxCoalesce): EthtoolOps {
+  const byPort = tuning?.setCoalesce === undefined ? [] : (tuning.coalesceParams ?? []);
+  return {
+    supportedCoalesceParams: [...new Set([...byPort, ...NIC_COALESCE_PARAMS])],
+    getCoalesce: () => nicCoalesceParams(coalesce, tuning),
+    setCoalesce: (_dev, params) => {
+      if (!nicCoalesceValid(params)) return -Errno.EINVAL;
+      const status = tuning?.setCoalesce?.(params) ?? 0;
+      if (status === 0) coalesce.set(params, byPort.includes('rxUsecs'));
+      return status;
+    },
+  };
 }

@@ -53,7 +53,7 @@ export function createNic(net: Net, port: Port, name = 'eth%d'): NetDevice {
   dev.mtu = port.caps.mtu;
   dev.maxMtu = Math.max(dev.maxMtu, port.caps.mtu);
   dev.features = port.caps.features;
-  dev.ethtoolOps = nicEthtoolOps(port, nicReopen);
+  dev.ethtoolOps = nicEthtoolOps(port, nic.coalesce, nicReopen);
   dev.liveAddrChange = true;
   dev.txSkbSharing = true;
   dev.unicastFilter = port.setRxMode !== undefined;
@@ -199,6 +199,9 @@ function nicPoll(dev: NetDevice, queue: NicQueue, budget: number): number {
     }
     work += n;
   }
-  if (work < budget && napiCompleteDone(napi, work)) nicUnmask(nic, queue);
+  if (work < budget) {
+    queue.pace.polled(work);
+    if (napiCompleteDone(napi, work)) nicUnmask(nic, queue);
+  }
   return work;
 }

@@ -6,7 +6,9 @@ import type { NetDevice } from '../../device/net_device.ts';
 import type { XmitFlusher } from '../../device/xmit_flush.ts';
 import type { IrqLine } from '../../machine/irq.ts';
 import type { Timer } from '../../machine/timer.ts';
+import { RxCoalesce } from './nic_coalesce.ts';
 import { FrameBatch, type Port } from './port.ts';
+import { RxPace } from './rx_pace.ts';
 
 /** Frames moved across the border to the Port at once. */
 export const BURST = 64;
@@ -19,6 +21,8 @@ export class NicQueue implements XmitFlusher {
   readonly napi: NapiStruct;
   readonly line: IrqLine;
   readonly rx = new FrameBatch(BURST);
+  /** How long its interrupt stays away. */
+  readonly pace: RxPace;
   /** The transmit ring: tx[0..pending) is the driver's, and waits for the doorbell or for room in the Port. */
   readonly tx: FrameBatch;
   pending = 0;
@@ -42,6 +46,7 @@ export class NicQueue implements XmitFlusher {
     this.napi = napi;
     this.line = line;
     this.tx = new FrameBatch(BURST, pieces);
+    this.pace = new RxPace(nic.coalesce, napi, dev.net.machine.executive);
     this.retry = dev.net.machine.timers.create(() => nicSchedule(this));
   }
 }
@@ -52,6 +57,8 @@ export class Nic {
   queues: NicQueue[] = [];
   /** The port has said that its link is another one; the next interrupt looks. */
   linkChanged = false;
+  /** Interrupt moderation, as it was set (`ethtool -C`). */
+  readonly coalesce = new RxCoalesce();
 
   constructor(port: Port) {
     this.port = port;

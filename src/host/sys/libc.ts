@@ -73,6 +73,7 @@ export interface Libc {
   epollCreate1(flags: number): number;
   epollCtl(epfd: number, operation: number, fd: number, event: Uint8Array): number;
   epollWait(epfd: number, events: Uint8Array, count: number, timeoutMs: number): number;
+  clockGettime(clock: number, now: Uint8Array): number;
   timerfdCreate(clock: number, flags: number): number;
   timerfdSettime(fd: number, flags: number, value: Uint8Array, old: null): number;
   /** Address of the first byte of memory which does not move (not an on-heap typed array). */
@@ -145,6 +146,7 @@ export function loadLibc(require: (name: string) => unknown): Libc {
     epollCreate1: f('int epoll_create1(int)'),
     epollCtl: f('int epoll_ctl(int, int, int, void *)'),
     epollWait: f('int epoll_wait(int, void *, int, int)'),
+    clockGettime: f('int clock_gettime(int, void *)'),
     timerfdCreate: f('int timerfd_create(int, int)'),
     timerfdSettime: f('int timerfd_settime(int, int, void *, void *)'),
     addressOf: (memory) => Number(koffi.address(memory)),
