@@ -8,7 +8,7 @@
 import { SetupError } from '../../base/status.ts';
 import { ETH_P_ALL } from '../../wire/eth.ts';
 import type { RingArea } from '../arena.ts';
-import { check, EPERM, systemError } from '../sys/errno.ts';
+import { check, EACCES, EPERM, errnoName, systemError } from '../sys/errno.ts';
 import { libc } from '../sys/libc.ts';
 import { mapOver } from '../sys/mmap.ts';
 import {
@@ -25,6 +25,7 @@ import {
   tpacketReq3,
 } from '../sys/packet.ts';
 import { pinned, writeWord } from '../sys/pinned.ts';
+import { notPermitted, schemeInstead } from '../sys/privilege.ts';
 import {
   AF_PACKET,
   getOption,
@@ -63,7 +64,7 @@ export interface RxSocket {
 /** Opens the receiving socket with its ring laid over `area`. Throws SetupError; then nothing stays open. */
 export function openRxSocket(name: string, ifindex: number, area: RingArea, options: RxSocketOptions): RxSocket {
   const what = `receive on ${name}`;
-  const fd = openPacketSocket(what);
+  const fd = openPacketSocket(what, name, 'packet');
   try {
     option(fd, PACKET_VERSION, TPACKET_V3, what);
     option(fd, PACKET_RESERVE, options.headroom, what);
@@ -90,9 +91,9 @@ export function openRxSocket(name: string, ifindex: number, area: RingArea, opti
 }
 
 /** Opens the sending socket, bound to the interface, which receives nothing. Throws SetupError. */
-export function openTxSocket(name: string, ifindex: number): number {
+export function openTxSocket(name: string, ifindex: number, scheme: 'packet' | 'xdp' = 'packet'): number {
   const what = `send on ${name}`;
-  const fd = openPacketSocket(what);
+  const fd = openPacketSocket(what, name, scheme);
   setInt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, 1);
   setBuffer(fd, SO_SNDBUFFORCE, SO_SNDBUF, SEND_BUFFER);
   if (libc().bind(fd, sockaddrLl(0, ifindex), 20) < 0) {
@@ -122,13 +123,15 @@ export function takeKernelDrops(fd: number): KernelDrops {
   return { frames: stats.readUInt32LE(0), drops: stats.readUInt32LE(4), freezes: stats.readUInt32LE(8) };
 }
 
-function openPacketSocket(what: string): number {
+function openPacketSocket(what: string, name: string, scheme: 'packet' | 'xdp'): number {
   try {
     return openSocket(AF_PACKET, SOCK_RAW, 0, what, '');
   } catch (cause) {
-    if (libc().errno() !== EPERM) throw cause;
-    const message = `${what}: the process lacks CAP_NET_RAW; run it as root, or: setcap cap_net_raw+ep ${process.execPath}`;
-    throw new SetupError('ERR_NETPOLL_EPERM', message, { cause });
+    const errno = libc().errno();
+    if (errno === EPERM || errno === EACCES) throw notPermitted(scheme, name, `${scheme}:${name}`, cause);
+    if (errnoName(errno) !== 'EAFNOSUPPORT') throw cause;
+    const message = `${scheme}:${name}: this kernel has no AF_PACKET (CONFIG_PACKET); ${schemeInstead('packet', name)}`;
+    throw new SetupError('ERR_NETPOLL_NO_PACKET', message, { cause });
   }
 }
 

@@ -205,13 +205,10 @@ function made(result: number, call: string, what: string): number {
   if (result >= 0) return result;
   const errno = libc().errno();
   if (errno === constants.errno.EPERM || errno === constants.errno.EACCES) {
-    const message =
-      `${what}: the process lacks CAP_BPF and CAP_NET_ADMIN; run it as root, or: ` +
-      `setcap cap_net_raw,cap_net_admin,cap_bpf+ep ${process.execPath}; packet: needs CAP_NET_RAW only`;
-    throw new SetupError('ERR_NETPOLL_EPERM', message);
+    throw new SetupError('ERR_NETPOLL_EPERM', `${what}: bpf(${call}) is not permitted`);
   }
   if (errno === constants.errno.ENOSYS) {
-    throw new SetupError('ERR_NETPOLL_NO_XDP', `${what}: this kernel has no bpf(); use packet:`);
+    throw new SetupError('ERR_NETPOLL_NO_XDP', `${what}: this kernel has no bpf(); packet: works without`);
   }
   throw systemError(`bpf(${call})`, what);
 }

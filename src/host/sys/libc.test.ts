@@ -24,7 +24,8 @@ describe('libc', () => {
     );
     expect(absent.code).toBe('ERR_NETPOLL_NO_KOFFI');
     expect(absent.message).toBe(
-      "real ports need koffi, which does not load (Cannot find module 'koffi'): npm install koffi",
+      "real ports need koffi, which does not load (Cannot find module 'koffi'): npm install koffi; " +
+        'without it pcap:FILE works, and so do simulations (netpoll lab, netpoll dump sim:fleet)',
     );
     const old = refused(() => loadLibc(() => ({ version: '2.9.0' })));
     expect(old.code).toBe('ERR_NETPOLL_NO_KOFFI');

@@ -86,6 +86,8 @@ export interface Libc {
 
 type Koffi = typeof import('koffi').default;
 
+const WITHOUT_KOFFI = 'pcap:FILE works, and so do simulations (netpoll lab, netpoll dump sim:fleet)';
+
 let table: Libc | undefined;
 
 /** The table. Throws SetupError `ERR_NETPOLL_NO_KOFFI` where koffi is absent or does not load, or this is not Linux. */
@@ -167,7 +169,7 @@ function loadKoffi(require: (name: string) => unknown): Koffi {
     const why = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
     throw new SetupError(
       'ERR_NETPOLL_NO_KOFFI',
-      `real ports need koffi, which does not load (${why}): npm install koffi`,
+      `real ports need koffi, which does not load (${why}): npm install koffi; without it ${WITHOUT_KOFFI}`,
       {
         cause,
       },

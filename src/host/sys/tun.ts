@@ -10,9 +10,10 @@
  */
 import { constants, openSync, readFileSync } from 'node:fs';
 import { SetupError } from '../../base/status.ts';
-import { check, EBUSY, EINVAL, errnoName, systemError } from './errno.ts';
+import { check, EACCES, EBUSY, EINVAL, EPERM, errnoName, systemError } from './errno.ts';
 import { ifreq } from './interface.ts';
 import { libc } from './libc.ts';
+import { notPermitted, schemeInstead } from './privilege.ts';
 import { AF_INET, openSocket, SOCK_DGRAM } from './socket.ts';
 
 const TUN_PATH = '/dev/net/tun';
@@ -65,14 +66,26 @@ export function openTap(name: string, flags: number): number {
     fd = openSync(TUN_PATH, constants.O_RDWR | constants.O_NONBLOCK);
   } catch (cause) {
     const why = (cause as NodeJS.ErrnoException).code ?? String(cause);
-    throw new SetupError('ERR_NETPOLL_NO_TUN', `${TUN_PATH} does not open (${why}): modprobe tun, and be root`, {
-      cause,
-    });
+    if (why === 'EACCES' || why === 'EPERM') {
+      // Who may not open it, may not make a device either.
+      throw notPermitted('tap', name, `tap:${name}: ${TUN_PATH} does not open (${why})`, cause);
+    }
+    const message = `tap:${name}: this kernel, or this container, has no ${TUN_PATH} (${why}); modprobe tun, or pass it in`;
+    throw new SetupError('ERR_NETPOLL_NO_TUN', `${message}; ${schemeInstead('tap', name)}`, { cause });
   }
   const request = ifreq(name);
   request.writeUInt16LE((IFF_TAP | flags) & 0xffff, IFNAMSIZ);
   if (libc().ioctl(fd, TUNSETIFF, request) === 0) return fd;
-  const error = systemError('TUNSETIFF', `open TAP device ${name}`, whyNot(libc().errno()));
+  const errno = libc().errno();
+  const theirs = `open TAP device ${name}`;
+  const error =
+    errno === EPERM || errno === EACCES
+      ? notPermitted(
+          'tap',
+          name,
+          `tap:${name}, which was not made for this user (ip tuntap add dev NAME mode tap user USER)`,
+        )
+      : systemError('TUNSETIFF', theirs, whyNot(errno));
   libc().close(fd);
   throw error;
 }
@@ -81,7 +94,7 @@ function whyNot(errno: number): string {
   if (errno === EBUSY) return 'another process has it open';
   if (errno === EINVAL)
     return 'there is an interface of that name which is no TAP device, or one with another number of queues';
-  return 'it needs CAP_NET_ADMIN, or a device that was made for this user (ip tuntap add dev NAME mode tap user USER)';
+  return '';
 }
 
 /** Name and flags of the device behind a descriptor; also after it was renamed. */

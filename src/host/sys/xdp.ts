@@ -14,9 +14,10 @@
  */
 import { constants } from 'node:os';
 import { SetupError } from '../../base/status.ts';
-import { check, EPERM } from './errno.ts';
+import { check, EACCES, EPERM } from './errno.ts';
 import { libc } from './libc.ts';
 import { pinned, writeWord } from './pinned.ts';
+import { notPermitted, schemeInstead } from './privilege.ts';
 import { getOption, openSocket, SOCK_RAW, SOL_SOCKET, setInt } from './socket.ts';
 
 const AF_XDP = 44;
@@ -76,20 +77,17 @@ export interface XdpStatistics {
 }
 
 /** Throws SetupError: ERR_NETPOLL_NO_XDP (kernel without it), ERR_NETPOLL_EPERM. */
-export function openXdpSocket(what: string): number {
+export function openXdpSocket(what: string, name: string): number {
   try {
     return openSocket(AF_XDP, SOCK_RAW, 0, what, '');
   } catch (cause) {
     const errno = libc().errno();
     if (errno === constants.errno.EAFNOSUPPORT) {
-      const message = `${what}: this kernel has no AF_XDP (CONFIG_XDP_SOCKETS); use packet:`;
+      const message = `${what}: this kernel has no AF_XDP (CONFIG_XDP_SOCKETS); ${schemeInstead('xdp', name)}`;
       throw new SetupError('ERR_NETPOLL_NO_XDP', message, { cause });
     }
-    if (errno !== EPERM) throw cause;
-    const message =
-      `${what}: the process lacks CAP_NET_RAW (and needs CAP_NET_ADMIN and CAP_BPF); run it as root, or: ` +
-      `setcap cap_net_raw,cap_net_admin,cap_bpf+ep ${process.execPath}`;
-    throw new SetupError('ERR_NETPOLL_EPERM', message, { cause });
+    if (errno !== EPERM && errno !== EACCES) throw cause;
+    throw notPermitted('xdp', name, what, cause);
   }
 }
 

@@ -25,6 +25,7 @@ import {
 } from '../sys/bpf.ts';
 import { EBUSY, EPERM, errnoName } from '../sys/errno.ts';
 import { libc } from '../sys/libc.ts';
+import { notPermitted } from '../sys/privilege.ts';
 import { redirectProgram } from './redirect_program.ts';
 
 const QUEUES_MAX = 256;
@@ -51,9 +52,10 @@ export interface AttachOptions {
 export function attachXdp(options: AttachOptions): Attachment {
   const { name, ifindex, native, udpPort, sockets } = options;
   const what = `xdp on ${name}`;
-  const map = createXskMap('netpoll_xsks', QUEUES_MAX, what);
+  let map = -1;
   let program = -1;
   try {
+    map = createXskMap('netpoll_xsks', QUEUES_MAX, what);
     program = loadXdpProgram(programName(udpPort), redirectProgram({ map, udpPort }), what);
     for (const [queue, fd] of sockets) setXskMap(map, queue, fd, what);
     const link = createXdpLink(program, ifindex, native ? XDP_FLAGS_DRV_MODE : XDP_FLAGS_SKB_MODE);
@@ -61,14 +63,14 @@ export function attachXdp(options: AttachOptions): Attachment {
     if (link >= 0) return { joined: false, close: () => libc().close(link) };
     const errno = libc().errno();
     if (errno === EBUSY) return { joined: true, close: join(options, what) };
-    if (errno === EPERM) {
-      throw new SetupError('ERR_NETPOLL_EPERM', `${what}: attaching a program needs CAP_NET_ADMIN`);
-    }
+    if (errno === EPERM) throw notPermitted('xdp', name, what);
     const mode = native ? 'native' : 'generic';
     throw new SetupError('ERR_NETPOLL_XDP_MODE', `${what}: no ${mode} XDP (${errnoName(errno)})`);
+  } catch (error) {
+    throw isRefused(error) ? notPermitted('xdp', name, what, error) : error;
   } finally {
     if (program >= 0) libc().close(program);
-    libc().close(map);
+    if (map >= 0) libc().close(map);
   }
 }
 
@@ -94,6 +96,11 @@ function join({ name, ifindex, udpPort, sockets }: AttachOptions, what: string):
     if (found !== null) libc().close(found.program);
     if (map >= 0) libc().close(map);
   }
+}
+
+/** By bpf(), which does not know for whom it is called. */
+function isRefused(error: unknown): boolean {
+  return error instanceof SetupError && error.code === 'ERR_NETPOLL_EPERM' && error.message.includes('bpf(');
 }
 
 function programName(udpPort: number | undefined): string {

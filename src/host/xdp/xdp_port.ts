@@ -174,7 +174,7 @@ export class XdpPort implements Port {
         `ip link set ${this.interfaceName} mtu ${fits}${memory.slotSize < 4096 ? ', or slotSize 4096' : ''}`;
       throw new SetupError('ERR_NETPOLL_XDP_MTU', message);
     }
-    const controlFd = openTxSocket(this.interfaceName, index);
+    const controlFd = openTxSocket(this.interfaceName, index, 'xdp');
     let opened: OpenXdp | undefined;
     try {
       opened = openXdp(memory, {

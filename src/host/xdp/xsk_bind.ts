@@ -37,7 +37,7 @@ export function awaitUnbound(ifindex: number, queue: number): boolean {
   const page = pinned(2 * PAGE_SIZE);
   let fd = -1;
   try {
-    fd = openXdpSocket(what);
+    fd = openXdpSocket(what, 'IFACE');
     registerUmem(fd, Math.ceil(page.at / PAGE_SIZE) * PAGE_SIZE, PAGE_SIZE, PROBE_CHUNK, what);
     for (const { option } of [RINGS.fill, RINGS.completion, RINGS.tx]) setRing(fd, option, PROBE_RING, what);
     return bindPatiently(fd, ifindex, queue, XDP_COPY, 0) === 0 || libc().errno() !== EBUSY;

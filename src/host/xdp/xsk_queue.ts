@@ -77,7 +77,7 @@ export class XskQueue {
     this.#memory = memory;
     this.#ifindex = options.ifindex;
     this.#queue = queue;
-    this.fd = openXdpSocket(what);
+    this.fd = openXdpSocket(what, name);
     try {
       const { slots, slotSize, slotsAt, baseAt } = memory;
       if (first === undefined) registerUmem(this.fd, baseAt, slotsAt + slots * slotSize, slotSize, what);
