@@ -110,8 +110,8 @@ async function answers(cables: readonly Cable[]): Promise<Figure[]> {
   return figures;
 }
 
-/** All of them in each round, one after the other; each round begins with another one. The first is thrown away: `warm` is called after it. */
-async function rates(cables: readonly Cable[], warm: (cable: Cable) => Promise<void>): Promise<Map<Cable, Found>> {
+/** All of them in each round, one after the other; each round begins with another one. The first is thrown away. */
+async function rates(cables: readonly Cable[]): Promise<Map<Cable, Found>> {
   const found = new Map(cables.map((cable) => [cable, { flood: [] as number[], lossFree: [] as number[] }]));
   for (let round = -1; round < ROUNDS; round++) {
     for (let k = 0; k < cables.length; k++) {

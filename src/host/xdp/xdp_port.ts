@@ -32,7 +32,7 @@ import { TX_FRAMES } from '../tx_moderation.ts';
 import { Looker } from './looker.ts';
 import type { Attachment } from './xdp_attach.ts';
 import { type OpenXdp, openXdp, queueNumbers } from './xdp_open.ts';
-import { XDP_MODES, type XdpPortOptions, type XdpReport } from './xdp_options.ts';
+import { printXdpReport, XDP_MODES, type XdpPortOptions, type XdpReport } from './xdp_options.ts';
 import { RingSizes } from './xdp_rings.ts';
 import { checkSlots, type XskQueue, xskFrameMax } from './xsk_queue.ts';
 import type { XskTx } from './xsk_tx.ts';
@@ -148,6 +148,11 @@ export class XdpPort implements Port {
   get counters(): Counters {
     this.#collect();
     return this.#counters;
+  }
+
+  /** What was got, and why not better; nothing before the port was opened. */
+  get notices(): readonly string[] {
+    return this.report === undefined ? [] : [`${this.name}: ${printXdpReport(this.report)}`];
   }
 
   /**

@@ -5,7 +5,10 @@
  *             '------ UMEM, pinned -----'   mapped from the socket
  *
  *   1. The first queue of a port registers the memory; the others share it (XDP_SHARED_UMEM), each with rings of its own.
- *   2. Closing takes the socket off the kernel's data path before it returns, so that its slots may be used again; with zero copy the
+ *   2. A second socket on the same queue sends; it has a tx ring, and fill and completion ring are the first one's. The first is watched, and
+ *      the kernel tells who watches a socket of every frame that has left it, too: with one socket for both a frame sent costs a
+ *      tenth more.
+ *   3. Closing takes the socket off the kernel's data path before it returns, so that its slots may be used again; with zero copy the
  *      card may write a moment longer, and is waited for.
  */
 import { constants } from 'node:os';
@@ -15,6 +18,7 @@ import { EBUSY, EINVAL, systemError } from '../sys/errno.ts';
 import { libc } from '../sys/libc.ts';
 import { PAGE_SIZE } from '../sys/mmap.ts';
 import {
+  bindXdp,
   isZeroCopy,
   openXdpSocket,
   preferBusyPoll,
@@ -58,6 +62,7 @@ export function xskFrameMax(memory: HostArena): number {
 }
 
 export class XskQueue {
+  /** The socket that receives, and that is watched. */
   readonly fd: number;
   readonly rx: XskRx;
   readonly tx: XskTx;
@@ -69,6 +74,7 @@ export class XskQueue {
   readonly #ifindex: number;
   readonly #queue: number;
   readonly #rings: XskRing[] = [];
+  #txFd = -1;
 
   /** `memory` has passed checkSlots. Throws SetupError; then nothing stays open. */
   constructor(memory: HostArena, options: XskQueueOptions) {
@@ -81,20 +87,22 @@ export class XskQueue {
     try {
       const { slots, slotSize, slotsAt, baseAt } = memory;
       if (first === undefined) registerUmem(this.fd, baseAt, slotsAt + slots * slotSize, slotSize, what);
-      const map = (kind: Parameters<typeof mapRing>[2], entries: number): XskRing => {
-        const ring = mapRing(this.fd, memory, kind, entries, what);
+      const map = (fd: number, kind: Parameters<typeof mapRing>[2], entries: number): XskRing => {
+        const ring = mapRing(fd, memory, kind, entries, what);
         this.#rings.push(ring);
         return ring;
       };
-      const rx = map('rx', options.rxRing);
-      const tx = map('tx', options.txRing);
-      const fill = map('fill', options.rxRing);
-      const completion = map('completion', options.txRing);
-      setTxBudget(this.fd, Math.min(TX_BUDGET, options.txRing));
+      const rx = map(this.fd, 'rx', options.rxRing);
+      const fill = map(this.fd, 'fill', options.rxRing);
+      const completion = map(this.fd, 'completion', options.txRing);
       this.busyPoll = busyPoll !== undefined && preferBusyPoll(this.fd, busyPoll.usecs, busyPoll.budget);
       bind(this.fd, options, what);
       this.zeroCopy = isZeroCopy(this.fd);
-      this.tx = new XskTx(this.fd, memory, tx, completion);
+      this.#txFd = openXdpSocket(what, name);
+      const tx = map(this.#txFd, 'tx', options.txRing);
+      setTxBudget(this.#txFd, Math.min(TX_BUDGET, options.txRing));
+      bindSecond(this.#txFd, options, this.fd, what);
+      this.tx = new XskTx(this.#txFd, memory, tx, completion);
       this.rx = new XskRx(memory, rx, fill, options.rxRing, options.csum);
     } catch (error) {
       this.#close();
@@ -110,6 +118,7 @@ export class XskQueue {
   }
 
   #close(): void {
+    if (this.#txFd >= 0) libc().close(this.#txFd);
     libc().close(this.fd);
     for (const ring of this.#rings) this.#memory.giveRing(ring.area, 0);
     this.#rings.length = 0;
@@ -131,6 +140,12 @@ function bind(fd: number, options: XskQueueOptions, what: string): void {
     throw new SetupError('ERR_NETPOLL_XDP_QUEUE', `${what}: the kernel has no such queue now (ethtool -l)`);
   }
   throw systemError('bind', what);
+}
+
+/** Binds a socket that has a tx ring and nothing else to the queue that `fd` has. */
+function bindSecond(txFd: number, options: XskQueueOptions, fd: number, what: string): void {
+  if (bindXdp(txFd, options.ifindex, options.queue, XDP_SHARED_UMEM, fd) === 0) return;
+  throw systemError('bind', `${what}: the socket that sends`);
 }
 
 /** A chunk of the UMEM is a slot: throws SetupError `ERR_NETPOLL_ARENA` for slots of a size that the kernel does not take. */

@@ -9,7 +9,8 @@
  *     slot:  | headroom, 256 | Ethernet header, payload | room |
  *            ^ head          ^ desc.addr                       ^ end
  *
- *   1. An address in the UMEM is a byte offset in the arena, because the UMEM is the arena's slots; its upper half is 0.
+ *   1. An address in the UMEM is a byte offset in the arena, because the UMEM is the arena's front; its upper half is 0. Ours begin
+ *      at `slotsAt`, where several CPUs have a share each.
  *   2. `burst` replaces what it takes. Where the arena has no slot the kernel's stock shrinks, and a frame that finds none is
  *      dropped before it is copied; `starving` says that nothing would be received any more.
  *   3. No more slots are out than the receive ring has room for: that ring is never full.
@@ -24,6 +25,7 @@ export class XskRx {
   readonly #memory: HostArena;
   readonly #rx: XskRing;
   readonly #fill: XskRing;
+  readonly #slotsAt: number;
   readonly #slotShift: number;
   readonly #stock: number;
   readonly #csum: number;
@@ -39,6 +41,7 @@ export class XskRx {
     this.#fill = fill;
     this.#stock = stock;
     this.#csum = csum;
+    this.#slotsAt = memory.slotsAt;
     this.#slotShift = Math.log2(memory.slotSize);
     this.#out = new Uint8Array(memory.slots);
     this.#received = Atomics.load(memory.i32, rx.consumer);
@@ -62,6 +65,7 @@ export class XskRx {
     const { buf, offset, len, end, tstampUs, csum, vlanTci } = out;
     const rx = this.#rx;
     const mask = rx.entries - 1;
+    const slotsAt = this.#slotsAt;
     const shift = this.#slotShift;
     const first = this.#received;
     const waiting = (Atomics.load(i32, rx.producer) - first) | 0;
@@ -72,12 +76,12 @@ export class XskRx {
       const at = rx.desc + (((first + i) & mask) << 2);
       const start = i32[at]!;
       const length = i32[at + 2]!;
-      const slot = start >>> shift;
+      const slot = (start - slotsAt) >>> shift;
       this.#out[slot] = 0;
       buf[i] = slot;
       offset[i] = start;
       len[i] = length;
-      end[i] = (slot + 1) << shift;
+      end[i] = slotsAt + ((slot + 1) << shift);
       tstampUs[i] = 0;
       csum[i] = this.#csum;
       vlanTci[i] = -1;
@@ -97,6 +101,7 @@ export class XskRx {
     const { i32 } = memory;
     const fill = this.#fill;
     const mask = fill.entries - 1;
+    const slotsAt = this.#slotsAt;
     const shift = this.#slotShift;
     const last = (this.#received + this.#stock) | 0;
     let at = this.#filled;
@@ -105,7 +110,7 @@ export class XskRx {
       const slot = memory.alloc();
       if (slot < 0) break;
       this.#out[slot] = 1;
-      i32[fill.desc + ((at & mask) << 1)] = slot << shift;
+      i32[fill.desc + ((at & mask) << 1)] = slotsAt + (slot << shift);
       at = (at + 1) | 0;
     }
     this.#filled = at;

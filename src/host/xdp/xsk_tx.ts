@@ -47,6 +47,7 @@ export class XskTx {
   readonly #tx: XskRing;
   readonly #completion: XskRing;
   readonly #libc: Libc = libc();
+  readonly #slotsAt: number;
   readonly #slotShift: number;
   readonly #lenMax: number;
   readonly #head: Int32Array;
@@ -64,6 +65,7 @@ export class XskTx {
     this.#memory = memory;
     this.#tx = tx;
     this.#completion = completion;
+    this.#slotsAt = memory.slotsAt;
     this.#slotShift = Math.log2(memory.slotSize);
     this.#lenMax = memory.slotSize;
     this.#head = new Int32Array(memory.slots).fill(-1);
@@ -138,7 +140,7 @@ export class XskTx {
     let at = this.#reaped;
     const last = Atomics.load(i32, ring.producer);
     while (at !== last && n < done.size) {
-      const slot = i32[ring.desc + ((at & mask) << 1)]! >>> this.#slotShift;
+      const slot = (i32[ring.desc + ((at & mask) << 1)]! - this.#slotsAt) >>> this.#slotShift;
       done.cookie[n++] = this.#finish(slot, this.#head[slot]!);
       at = (at + 1) | 0;
     }
@@ -178,17 +180,18 @@ export class XskTx {
     if (len < ETH_HLEN || len > room) return REFUSED;
     const entry = this.#entries.pop();
     if (entry < 0) return NO_ROOM;
-    let slot = at >>> this.#slotShift;
+    // Another CPU's slot, or a kernel ring, is none of ours: beyond the last.
+    let slot = (at - this.#slotsAt) >>> this.#slotShift;
     let from = at;
     let all = len;
     this.#own[entry] = 0;
-    if (tci >= 0 || slot >= memory.slots || (at + len - 1) >>> this.#slotShift !== slot) {
+    if (tci >= 0 || slot >= memory.slots || (at - this.#slotsAt + len - 1) >>> this.#slotShift !== slot) {
       slot = memory.alloc();
       if (slot < 0) {
         this.#entries.push(entry);
         return NO_ROOM;
       }
-      from = slot << this.#slotShift;
+      from = this.#slotsAt + (slot << this.#slotShift);
       all = this.#copy(from, at, len, tci);
       this.#own[entry] = 1;
       this.copied++;
