@@ -128,9 +128,10 @@ export class HostCpu {
     }
   }
 
-  /** What a dead CPU had not looked at goes up here, in order; what it had in hand is lost with it. (`dev_cpu_dead`) */
+  /** In a poll. What a dead CPU had not looked at goes up here, in order; what it had in hand is lost with it. (`dev_cpu_dead`) */
   #takeBack(remote: RemoteCpu, devices: DeviceNumbers): void {
-    const { machine, stack } = this.host;
+    const { machine, net } = this.host;
+    const softnet = net.softnet[this.number]!;
     const counters = this.table.counters(this.number);
     const held = remote.sender.takeBack(machine.skbs, (skb: SkBuff, number: number, kind: number) => {
       const dev = devices.deviceOf(number);
@@ -140,7 +141,8 @@ export class HostCpu {
       }
       counters[TAKEN_BACK]!++;
       skb.dev = dev;
-      stack.rps.enqueue(skb, this.number);
+      // Now, and not from the backlog: the next frames of these flows go up past it.
+      softnet.deliver(skb);
     });
     counters[DIED_WITH]! += held;
   }

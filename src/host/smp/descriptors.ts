@@ -140,11 +140,14 @@ export function closeDescriptors(
   const c = libc();
   const list = table.descriptors(cpu);
   const fds = [...list].filter((each) => each > 0).map((each) => each - 1);
-  let unread = 0;
-  for (const fd of fds) unread += countUnread(c, fd, table.counters(cpu));
   letRingsGo(memory, rings);
   unmapAll(table.mappings(cpu));
-  for (const fd of fds) c.close(fd);
+  let unread = 0;
+  for (const fd of fds) {
+    // Frames come until the very end: what is counted is closed at once.
+    unread += countUnread(c, fd, table.counters(cpu));
+    c.close(fd);
+  }
   list.fill(0);
   return unread;
 }

@@ -15,7 +15,8 @@
  * atomic store of the tail; a frame and its fragments are published together. The ring of tickets has a place for each, so it is
  * never full. Bound: what the ring holds (1,000 frames, as a backlog), and TICKETS pieces of memory.
  *
- * Not copied, because a copy costs more than the reference (bench threads): but a held frame holds its block of the packet ring.
+ * Not copied while few are out, because a copy costs more than the reference. But a held frame holds its block of the packet ring, and
+ * with all blocks held the kernel drops what is for other CPUs too: from HELD_MAX on frames go in slots of ours (handoverReady).
  */
 import { FreeStack } from '../../base/free_stack.ts';
 import type { Arena } from '../../skb/arena.ts';
@@ -29,6 +30,8 @@ import { ENTRY_WORDS, type PairMemory, RING_ENTRIES, TICKETS } from './cpu_table
 
 const TAIL = 0;
 const HEAD = 16;
+/** Entries that the reader has begun with: it may have died in the middle of one. */
+const TAKEN = 17;
 const RETURNED = 32;
 const FREED = 48;
 
@@ -198,7 +201,7 @@ export class HandoverSender {
     this.reap();
     const e = this.#entries;
     const end = this.#control[TAIL]!;
-    let head = Atomics.load(this.#control, HEAD);
+    let head = Atomics.load(this.#control, TAKEN);
     while (head !== end) {
       const at = (head & RING_MASK) * ENTRY_WORDS;
       const pieces = 1 + (e[at + KIND]! >>> 8);
@@ -212,6 +215,7 @@ export class HandoverSender {
       head = (head + pieces) | 0;
     }
     Atomics.store(this.#control, HEAD, head);
+    Atomics.store(this.#control, TAKEN, head);
     let held = 0;
     for (let ticket = 0; ticket < TICKETS; ticket++) {
       if (this.#bufs[ticket]! < 0) continue;
@@ -238,7 +242,7 @@ export function handoverSettled({ control }: PairMemory): boolean {
 /** Neither side is there any more: nothing is owed. */
 export function settleHandover({ control }: PairMemory): void {
   const tail = Atomics.load(control, TAIL);
-  for (const word of [HEAD, RETURNED, FREED]) Atomics.store(control, word, tail);
+  for (const word of [HEAD, TAKEN, RETURNED, FREED]) Atomics.store(control, word, tail);
 }
 
 /** The side that is handed frames. */
@@ -292,6 +296,7 @@ export class HandoverReceiver {
         if (skb === null || !skbAddFrag(skb, buf, e[f + DATA]!, e[f + LEN]!)) this.#pool.arena.release(buf);
       }
       this.#pieces = pieces;
+      this.#control[TAKEN] = (head + pieces) | 0;
       if (skb !== null) {
         this.device = e[at + DEVICE]! & 0xffff;
         this.kind = e[at + KIND]! & 0xff;
@@ -356,21 +361,27 @@ function readFrame(e: Int32Array, at: number, tstampUs: number, pool: SkbPool, b
   return skb;
 }
 
+/** Frames of a kernel's ring that another CPU holds before the next ones are copied: a held frame holds its block. */
+const HELD_MAX = 256;
+
 /**
- * A frame that can be handed over, which nobody else has and without a chain: the same, or a copy of it. Null: there is no memory, and
+ * A frame that can be handed over, which nobody else has and without a chain: the same, or a copy of it. `held`: pieces of memory that
+ * the other CPU has already. Null: there is no memory, and
  * the frame is dropped.
  */
-export function handoverReady(skb: SkBuff): SkBuff | null {
-  const { pool } = skb;
+export function handoverReady(skb: SkBuff, held: number): SkBuff | null {
+  const { pool, arena } = skb;
   let own = skb;
-  if (skb.users !== 1 || skbCloned(skb)) {
+  const must = skb.users !== 1 || skbCloned(skb);
+  if (must || (held >= HELD_MAX && skb.buf >= arena.slots)) {
     const copy = skbCopy(skb);
-    if (copy === null) {
+    if (copy !== null) {
+      pool.consume(skb);
+      own = copy;
+    } else if (must) {
       pool.kfree(skb, DropReason.NOMEM);
       return null;
     }
-    pool.consume(skb);
-    own = copy;
   }
   if (pool.info.fragList(own.shinfo) === null || skbLinearize(own)) return own;
   pool.kfree(own, DropReason.NOMEM);

@@ -75,7 +75,7 @@ export class RemoteCpu implements CpuBacklog {
       skb.pool.kfree(skb, DropReason.DEV_READY);
       return NET_RX_DROP;
     }
-    const own = handoverReady(skb);
+    const own = handoverReady(skb, this.sender.out);
     if (own === null) return NET_RX_DROP;
     if (!this.online || !this.sender.send(own, this.#devices.numberOf(dev), HANDOVER_RECEIVE)) {
       this.#table.countPairDrop(this.#me, this.cpu);

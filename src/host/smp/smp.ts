@@ -298,11 +298,12 @@ class HostSmp implements Smp {
   }
 }
 
-/** Of what the kernel had for its packet sockets, what is neither dropped, nor handed up here, nor handed over. */
+/** Of what the kernel had for its packet sockets, what is neither dropped, nor handed up here, nor to another CPU. */
 function unreadFrames(counters: Float64Array, table: CpuTable, cpu: number): number {
   const of = (name: CpuCounter) => table.counter(cpu, name);
-  const handedUp = counters[0]! - of('taken_over');
-  return Math.max(0, of('kernel_frames') - of('kernel_drops') - handedUp - of('handed_over') - of('unread'));
+  let known = counters[0]! - of('taken_over') + of('handed_over') + of('kernel_drops') + of('unread');
+  for (let to = 0; to < table.cpus; to++) known += table.pairDrops(cpu, to);
+  return Math.max(0, of('kernel_frames') - known);
 }
 
 function notOnline(cpu: number): SetupError {

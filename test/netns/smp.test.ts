@@ -1,0 +1,137 @@
+/**
+ * CPUs that are threads, with real frames: a veth, a sender in another namespace, packet sockets in a fanout group or one with RPS.
+ *
+ *     namespace a: node:dgram, 16 flows ===veth=== namespace b: CPU 1, CPU 2, and CPU 0 which looks on
+ *
+ * Each run adds up: sent = received + every named drop. Threads are ended in every way there is, in the middle of it.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { lacks, titled } from './needs.ts';
+import { type VethPair, vethPair } from './rig.ts';
+
+const lacking = lacks({ root: true, tools: ['ip'] });
+const PORT = 7000;
+const FLOWS = 16;
+
+interface Result {
+  readonly received: readonly number[];
+  readonly disordered: readonly number[];
+  readonly online: readonly number[];
+  readonly dropped: number;
+  readonly handed_over: number;
+  readonly taken_over: number;
+  readonly taken_back: number;
+  readonly died_with: number;
+  readonly unread: number;
+  readonly kernel_drops: number;
+  readonly doorbells: number;
+  readonly deaths: readonly { readonly cpu: number; readonly why: string; readonly unread: number }[];
+  readonly rows: readonly { readonly cpu: number; readonly processed: number; readonly received_rps: number }[];
+  readonly log: readonly string[];
+}
+
+const sum = (numbers: readonly number[]) => numbers.reduce((a, b) => a + b, 0);
+
+describe.skipIf(lacking !== undefined)(titled('CPUs that are threads', lacking), () => {
+  let pair: VethPair;
+  beforeAll(async () => {
+    pair = await vethPair('smp');
+  });
+  afterAll(() => pair?.remove());
+
+  /** Sends `total` datagrams at a machine with these options. */
+  async function run(options: object, total: number, perMs: number): Promise<Result & { sent: number }> {
+    const given = { cpus: 3, spec: 'packet:v0', flows: FLOWS, port: PORT, device: { udpPort: PORT }, ...options };
+    const host = await pair.b.space.start([
+      process.execPath,
+      'test/netns/fixtures/smp_host.mjs',
+      JSON.stringify(given),
+    ]);
+    try {
+      await host.says(/"online"/, 15_000);
+      const words = [pair.b.address, PORT, FLOWS, total, perMs].map(String);
+      const sender = await pair.a.space.run([process.execPath, 'test/netns/fixtures/smp_sender.mjs', ...words]);
+      const { sent } = JSON.parse(sender.stdout) as { sent: number };
+      process.kill(host.pid, 'SIGUSR1');
+      await host.says(/"received"/, 20_000);
+      const ended = await host.ended;
+      expect(ended).toEqual({ code: 0, signal: null });
+      return { sent, ...(JSON.parse(host.lines.at(-1)!) as Result) };
+    } finally {
+      await host.stop('SIGKILL');
+    }
+  }
+
+  /** sent = received + each named drop; what a dead CPU had in hand may be counted as received too. */
+  function expectSum(result: Result & { sent: number }): void {
+    const { sent, received, dropped, unread, kernel_drops, died_with } = result;
+    const known = sum(received) + dropped + unread + kernel_drops;
+    expect(known, JSON.stringify(result)).toBeGreaterThanOrEqual(sent - died_with);
+    expect(known, JSON.stringify(result)).toBeLessThanOrEqual(sent + (result.deaths.length > 0 ? 64 : 0));
+    expect(sum(result.disordered)).toBe(0);
+  }
+
+  it('the kernel deals flows out to the threads of a fanout group, each flow in order', async () => {
+    const result = await run({}, 20_000, 20);
+    expectSum(result);
+    expect(result.sent).toBe(20_000);
+    expect(result.received[1]).toBeGreaterThan(1000);
+    expect(result.received[2]).toBeGreaterThan(1000);
+    expect(sum(result.received)).toBe(20_000);
+    expect(result.handed_over).toBe(0);
+  });
+
+  it('one thread receives and steers to another where the frame lies (RPS), each flow in order', async () => {
+    const result = await run({ on: [1], rps: [1, 2] }, 20_000, 20);
+    expectSum(result);
+    expect(sum(result.received)).toBe(20_000);
+    expect(result.handed_over).toBe(result.received[2]);
+    expect(result.taken_over).toBe(result.handed_over);
+    expect(result.received[1]).toBeGreaterThan(1000);
+    expect(result.received[2]).toBeGreaterThan(1000);
+    // Woken for many at once, not for each.
+    expect(result.rows[2]!.received_rps).toBeLessThan(result.taken_over / 2);
+  });
+
+  it('a CPU that is too slow gets no more than its backlog holds; the rest is dropped and counted for it', async () => {
+    const result = await run({ on: [1], rps: [2], workUs: 200 }, 20_000, 20);
+    expectSum(result);
+    expect(result.dropped).toBeGreaterThan(1000);
+    expect(result.received[1]).toBe(0);
+  });
+
+  for (const how of ['exit', 'throw', 'oom', 'terminate']) {
+    it(`the others go on when a thread of the group dies in the flood (${how})`, async () => {
+      const result = await run({ killAt: 2000, how }, 20_000, 20);
+      expect(result.deaths.map(({ cpu }) => cpu)).toEqual([2]);
+      expect(result.log.join('\n')).toMatch(/CPU2 is offline: /);
+      expect(result.online).toEqual([0, 1]);
+      expectSum(result);
+      // Its flows have come to the member that is left.
+      expect(result.received[1]).toBeGreaterThan(10_000);
+    });
+  }
+
+  it('what a dead CPU had not looked at goes up where it came from', async () => {
+    const result = await run({ on: [1], rps: [2], workUs: 100, killAt: 1000, how: 'exit' }, 20_000, 10);
+    expect(result.deaths).toHaveLength(1);
+    expectSum(result);
+    expect(result.taken_back).toBeGreaterThan(0);
+    expect(result.received[1]).toBeGreaterThan(result.taken_back);
+  });
+
+  it('a CPU whose thread has died is brought up again, and gets its flows', async () => {
+    const result = await run({ on: [1], rps: [2], killAt: 1000, how: 'exit', restart: true }, 30_000, 10);
+    expect(result.deaths).toHaveLength(1);
+    expect(result.online).toEqual([0, 1, 2]);
+    expectSum(result);
+    expect(result.received[2]).toBeGreaterThan(2000);
+  });
+
+  it('threads receive while the main thread is wedged', async () => {
+    const result = await run({ wedgeMs: 1000, wedgeAtMs: 300 }, 30_000, 20);
+    expectSum(result);
+    const wedged = Number(/wedged: (\d+)/.exec(result.log.join('\n'))?.[1]);
+    expect(wedged).toBeGreaterThan(3000);
+  });
+});
