@@ -13,7 +13,13 @@ import { type Draw, Lane } from './soak/lane.ts';
 
 const SECONDS = Number(process.env.NETPOLL_SOAK_SECONDS ?? 20);
 const SEED = Number(process.env.NETPOLL_SOAK_SEED ?? process.pid);
-const SCHEMES: readonly Scheme[] = ['packet', 'xdp', 'tap', 'udp'];
+const SCHEMES: readonly Scheme[] = (process.env.NETPOLL_SOAK_LANES?.split(',') as Scheme[] | undefined) ?? [
+  'packet',
+  'xdp',
+  'tap',
+  'udp',
+  'smp',
+];
 const lacking = lacks({ root: true, tools: ['ip', 'sysctl'], paths: ['/dev/net/tun'] });
 
 /** mulberry32 */

@@ -14,12 +14,14 @@
  * A socket joins once it is bound. Between the two it would get what the group's members get as well, so it is bound with a
  * filter that refuses all; only as a member it gets the real one. What is dealt to it in between (two system calls) is lost.
  *
+ * What this host sends is left out by the group, where the kernel knows the flag: a member's own wish for that does not count.
+ *
  * Answers to: Documentation/networking/packet_mmap.rst (AF_PACKET fanout mode), packet(7).
  */
 import { SetupError } from '../../base/status.ts';
 import { check } from '../sys/errno.ts';
 import { libc } from '../sys/libc.ts';
-import { PACKET_FANOUT, PACKET_FANOUT_FLAG_UNIQUEID } from '../sys/packet.ts';
+import { PACKET_FANOUT, PACKET_FANOUT_FLAG_IGNORE_OUTGOING, PACKET_FANOUT_FLAG_UNIQUEID } from '../sys/packet.ts';
 import { getOption, SOL_PACKET } from '../sys/socket.ts';
 
 const MODES = { hash: 0, lb: 1, cpu: 2, rollover: 3, rnd: 4, qm: 5 } as const;
@@ -55,7 +57,10 @@ export function checkFanout({ mode, group }: Fanout): void {
 export function joinFanout(fd: number, { mode = 'hash', group }: Fanout, what: string): number {
   const request = Buffer.alloc(4);
   request.writeUInt16LE(group ?? 0, 0);
-  request.writeUInt16LE(MODES[mode] | (group === undefined ? PACKET_FANOUT_FLAG_UNIQUEID : 0), 2);
+  request.writeUInt16LE(
+    MODES[mode] | PACKET_FANOUT_FLAG_IGNORE_OUTGOING | (group === undefined ? PACKET_FANOUT_FLAG_UNIQUEID : 0),
+    2,
+  );
   check(
     libc().setsockopt(fd, SOL_PACKET, PACKET_FANOUT, request, 4),
     'setsockopt',

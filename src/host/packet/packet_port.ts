@@ -82,6 +82,8 @@ export class PacketPort implements Port {
   /** What the device wants, and its address where that is not the interface's own. */
   #rxMode: PortRxMode = { promisc: false, allmulti: false, unicast: [], multicast: [] };
   #ownAddress: Uint8Array | null = null;
+  /** The group of the last opening: the next one is a member of it, too, for others may be. */
+  #group: number | undefined;
   /** Of the last opening: tags that were not reaped. */
   #closed: readonly TxSocket[] = [];
 
@@ -211,6 +213,7 @@ export class PacketPort implements Port {
   close(): void {
     const open = this.#open;
     if (open === undefined) return;
+    if (this.fanoutGroup >= 0) this.#group = this.fanoutGroup;
     for (const queue of open.queues) deafen(queue.rxFd, open.index);
     this.#collect();
     for (const { unread } of open.queues) this.#counters.count('rx_unread', unread);
@@ -223,7 +226,7 @@ export class PacketPort implements Port {
   #queueOptions(joined: number | undefined): PacketQueueOptions {
     const { blockSize, blocks } = this.tuning;
     const { retireMs, filter, promiscuous, fanout } = this.#options;
-    const group = joined ?? fanout?.group;
+    const group = joined ?? fanout?.group ?? this.#group;
     const shares = fanout !== undefined || this.caps.rxQueues > 1;
     return {
       blockSize,

@@ -24,6 +24,7 @@ export const PACKET_RESERVE = 12;
 export const PACKET_FANOUT = 18;
 /** Beside the mode: the kernel looks for a group that is free. Since Linux 4.12. */
 export const PACKET_FANOUT_FLAG_UNIQUEID = 0x2000;
+export const PACKET_FANOUT_FLAG_IGNORE_OUTGOING = 0x4000;
 export const PACKET_QDISC_BYPASS = 20;
 export const PACKET_IGNORE_OUTGOING = 23;
 export const PACKET_MR_PROMISC = 1;
@@ -45,6 +46,11 @@ export const FRAME_MAC = 24;
 export const FRAME_VLAN_TCI = 32;
 export const FRAME_VLAN_TPID = 36;
 export const FRAME_PKTTYPE = 48 + 10;
+/**
+ * Bytes in front of the link layer's header at least: tpacket3_hdr and sockaddr_ll, rounded up so that the network header behind it is
+ * aligned to 16. 82 in front of an Ethernet header.
+ */
+export const FRAME_HEADROOM = 68;
 
 export const TP_STATUS_KERNEL = 0;
 export const TP_STATUS_USER = 1;

@@ -25,7 +25,8 @@ export interface ReceiverCounts {
   readonly dev: Readonly<Record<string, number>>;
 }
 
-export type Scheme = 'packet' | 'xdp' | 'tap' | 'udp';
+/** `smp`: packet: over the threads of a machine with several CPUs. */
+export type Scheme = 'packet' | 'xdp' | 'tap' | 'udp' | 'smp';
 
 /** Names of places, and how many frames ended there; `sent` and `uncounted` beside them. */
 export interface Balance {
@@ -38,25 +39,20 @@ export interface Balance {
   readonly uncounted: number;
 }
 
-/** Places in the kernel that lose frames and count nothing, by scheme and fault: how many can be there at once, and why. */
-export const UNCOUNTED: Readonly<Record<Scheme, Readonly<Record<string, readonly [most: number, place: string]>>>> = {
-  packet: {
-    deleted: [
-      1000,
-      'the backlog of the CPU that the interface was on is purged of its frames (flush_backlog; netdev_max_backlog)',
-    ],
-  },
-  xdp: {
-    deleted: [256, 'the receive ring of a veth is freed with what is in it (veth_napi_del; VETH_RING_SIZE)'],
-    down: [256, 'the receive ring of a veth is freed with what is in it (veth_napi_del; VETH_RING_SIZE)'],
-  },
-  tap: { deleted: [1000, 'the queue of a TAP device is purged (tun_queue_purge; txqueuelen)'] },
-  udp: {
-    deleted: [
-      1000,
-      'the backlog of the CPU that the interface was on is purged of its frames (flush_backlog; netdev_max_backlog)',
-    ],
-  },
+type Place = readonly [most: number, place: string];
+const BACKLOG: Place = [
+  1000,
+  'the CPU\u2019s backlog, of frames of that interface (flush_backlog; netdev_max_backlog)',
+];
+const VETH_RING: Place = [256, 'the receive ring of a veth, freed with what is in it (veth_napi_del; VETH_RING_SIZE)'];
+
+/** Places that lose frames and count nothing, by scheme and fault: how many can be there at once, and why. */
+export const UNCOUNTED: Readonly<Record<Scheme, Readonly<Record<string, Place>>>> = {
+  packet: { deleted: BACKLOG },
+  xdp: { deleted: VETH_RING, down: VETH_RING },
+  tap: { deleted: [1000, 'the queue of a TAP device (tun_queue_purge; txqueuelen)'] },
+  udp: { deleted: BACKLOG },
+  smp: { deleted: BACKLOG, 'worker killed': [1, 'the frame that the thread was looking at when it was ended'] },
 };
 
 /** What happened between two readings at which nothing was on its way. */
@@ -80,9 +76,10 @@ export function balance(
   for (const name of Object.keys(receiver[1].drops)) put(`stack ${name}`, since('drops', name));
   for (const name of PORT_DROPS[scheme]) put(`port ${name}`, since('port', name));
   const toKernel = since('snmp', 'IpInReceives');
-  if (scheme === 'packet') {
+  if (scheme === 'packet' || scheme === 'smp') {
     // The kernel's stack gets a copy of each frame; what it got more than our socket came while none was bound.
-    const seen = ['rx_frames', ...PORT_DROPS.packet].reduce((sum, name) => sum + since('port', name), 0);
+    const read = scheme === 'smp' ? ['kernel_frames'] : ['rx_frames', ...PORT_DROPS.packet];
+    const seen = read.reduce((sum, name) => sum + since('port', name), 0);
     put('kernel: no socket bound', toKernel - seen);
   } else if (scheme === 'xdp') {
     // Frames that the program takes never come there.
@@ -103,6 +100,7 @@ const PORT_DROPS: Readonly<Record<Scheme, readonly string[]>> = {
   tap: ['rx_bad_headers', 'rx_length_errors', 'rx_no_buffer'],
   // Its receive buffer's drops are the kernel's UdpInErrors.
   udp: [],
+  smp: ['kernel_drops', 'softnet_dropped', 'unread'],
 };
 
 export function total(counts: Readonly<Record<string, number>>): number {

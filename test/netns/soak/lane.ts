@@ -2,6 +2,7 @@
  * One lane of the soak: a kernel that sends, an interface, a machine of ours that receives, and what goes wrong.
  *
  *     packet: xdp: udp:     sender -- s0 ===== r0 -- our machine          a namespace each
+ *     smp:                  the same, with packet: over two threads of our machine
  *     tap:                  sender -- t0 -- our machine                   one namespace; t0 is our machine's own
  *
  * An epoch: flood, fault, flood, silence until nothing moves any more, balance. Draws come from the lane's own generator, so that lanes
@@ -72,14 +73,17 @@ export class Lane {
       await this.#makeVeth();
     }
     for (const key of ['all', 'default']) await here.run(['sysctl', '-qw', `net.ipv4.conf.${key}.rp_filter=0`]);
-    const spec = { packet: 'packet:r0', xdp: 'xdp:r0', tap: 'tap:t0', udp: `udp:0.0.0.0:${PORT}` }[scheme];
+    const spec = { packet: 'packet:r0', xdp: 'xdp:r0', tap: 'tap:t0', udp: `udp:0.0.0.0:${PORT}`, smp: 'packet:r0' }[
+      scheme
+    ];
     // Small rings, so that they fill.
     const device = { blockSize: 1 << 16, blocks: 16, rxRing: 1024 };
-    const receiver = [process.execPath, join(FIXTURES, 'soak_receiver.mjs'), spec, PORT, JSON.stringify({ device })];
+    const program = join(FIXTURES, scheme === 'smp' ? 'soak_smp_receiver.mjs' : 'soak_receiver.mjs');
+    const receiver = [process.execPath, program, spec, PORT, JSON.stringify({ device })];
     this.#receiver = await Program.start(`${scheme} receiver`, here, receiver);
     this.#receiver.onLog = log;
     const from = scheme === 'tap' ? 't0' : 's0';
-    const words = [from, MAC.s0, MAC.r0, '10.0.0.1', '10.0.0.2', PORT];
+    const words = [from, MAC.s0, MAC.r0, '10.0.0.1', '10.0.0.2', PORT, scheme === 'smp' ? '64' : '1'];
     const sender = [process.execPath, join(FIXTURES, 'soak_sender.mjs'), ...words];
     this.#sender = await Program.start(`${scheme} sender`, this.#spaces.at(-1)!, sender);
     this.#before = await this.#settle();
@@ -128,6 +132,12 @@ export class Lane {
       await sleep(800);
       this.#receiver.tell({ workUs: 0 });
     },
+    'worker killed': async () => {
+      this.#sender.tell({ rate: 20_000 });
+      await sleep(100 + this.#draw(200));
+      this.#receiver.tell({ kill: 1 + this.#draw(2) });
+      await sleep(300);
+    },
     'as fast as it goes': async () => {
       this.#sender.tell({ rate: -1 });
       await sleep(300);
@@ -137,9 +147,15 @@ export class Lane {
   /** Every fault once in each round, in an order that is drawn. */
   #nextFault(): string {
     if (this.#bag.length === 0) {
-      this.#bag = Object.keys(this.#faults).filter((name) => this.scheme !== 'tap' || name !== 'unplugged');
+      this.#bag = Object.keys(this.#faults).filter((name) => this.#has(name));
     }
     return this.#bag.splice(this.#draw(this.#bag.length), 1)[0]!;
+  }
+
+  /** A TAP device has no other end to be unplugged; one thread alone is the process. */
+  #has(fault: string): boolean {
+    if (fault === 'unplugged') return this.scheme !== 'tap';
+    return fault !== 'worker killed' || this.scheme === 'smp';
   }
 
   async epoch(): Promise<Epoch> {
