@@ -17,6 +17,7 @@ import { Namespace, type VethPair, vethPair } from './rig.ts';
 
 const lacking = lacks({ root: true, tools: ['ip', 'socat', 'busybox'], paths: ['/dev/net/tun'] });
 const NETPOLL = [process.execPath, 'bin/netpoll.js'];
+const noEthtool = lacks({ tools: ['ethtool'] }) !== undefined;
 const FILE_BYTES = 48 << 20;
 const stem = `nf${process.pid.toString(36)}`;
 
@@ -135,6 +136,21 @@ describe.skipIf(lacking !== undefined)(titled('netpoll forward between real inte
   beforeAll(async () => {
     left = await vethPair('fwl', 'v0');
     right = await vethPair('fwr', 'v1');
+    // One namespace in the middle has both inner ends, without addresses.
+    const middle = left.b.space;
+    await right.a.space.ip('link', 'set', 'v1', 'netns', middle.name);
+    await middle.ip('addr', 'flush', 'dev', 'v0');
+    await middle.ip('link', 'set', 'v1', 'up');
+    for (const device of ['v0', 'v1']) await middle.ip('link', 'set', device, 'arp', 'off');
+    await left.a.space.ip('neigh', 'flush', 'all');
+    await left.a.space.ip('neigh', 'replace', '10.0.0.2', 'lladdr', right.b.mac, 'dev', 'v0');
+    await right.b.space.ip('neigh', 'replace', '10.0.0.1', 'lladdr', left.a.mac, 'dev', 'v1');
+    for (const [space, device] of [
+      [left.a.space, 'v0'],
+      [right.b.space, 'v1'],
+    ] as const) {
+      await space.run(['ethtool', '-K', device, 'tso', 'off', 'gso', 'off'], true);
+    }
   });
   afterAll(async () => {
     await left?.remove();
@@ -142,34 +158,39 @@ describe.skipIf(lacking !== undefined)(titled('netpoll forward between real inte
     folder.discard();
   });
 
-  it('fills in the checksums that a local sender left to do', async () => {
-    // One namespace in the middle has both inner ends, without addresses.
-    const middle = left.b.space;
-    await right.a.space.ip('link', 'set', 'v1', 'netns', middle.name);
-    await middle.ip('addr', 'flush', 'dev', 'v0');
-    await middle.ip('link', 'set', 'v1', 'up');
-    for (const device of ['v0', 'v1']) await middle.ip('link', 'set', device, 'arp', 'off');
-    const far = right.b.space;
-    await left.a.space.ip('neigh', 'flush', 'all');
-    await left.a.space.ip('neigh', 'replace', '10.0.0.2', 'lladdr', right.b.mac, 'dev', 'v0');
-    await far.ip('neigh', 'replace', '10.0.0.1', 'lladdr', left.a.mac, 'dev', 'v1');
-    const child = await middle.start([...NETPOLL, 'forward', 'packet:v0', 'packet:v1', '--json']);
+  /** A file from one end to the other, through `netpoll forward` in the middle; what it says on stderr. */
+  async function carries(a: string, b: string): Promise<string> {
+    const child = await left.b.space.start([...NETPOLL, 'forward', a, b, '--json']);
     await child.says(/forwarding between/, 20_000);
     const sent = randomBytes(1 << 20);
     const [from, to] = [join(folder.path, 'sent'), join(folder.path, 'arrived')];
     writeFileSync(from, sent);
-    const listener = await far.start(['socat', '-u', 'TCP4-LISTEN:7001,reuseaddr', `CREATE:${to}`]);
-    for (const [space, device] of [
-      [left.a.space, 'v0'],
-      [far, 'v1'],
-    ] as const) {
-      await space.run(['ethtool', '-K', device, 'tso', 'off', 'gso', 'off'], true);
-    }
+    const listener = await right.b.space.start(['socat', '-u', 'TCP4-LISTEN:7001,reuseaddr', `CREATE:${to}`]);
     await left.a.space.run(['socat', '-u', `OPEN:${from}`, 'TCP4:10.0.0.2:7001,retry=50,interval=0.1']);
     await listener.ended;
     expect(sha(to)).toBe(createHash('sha256').update(sent).digest('hex'));
     await child.stop('SIGINT');
     const { ways } = JSON.parse(child.lines.at(-1)!) as Total;
     expect(ways[0]!.bytes).toBeGreaterThan(1 << 20);
+    for (const way of ways) expect(way).toMatchObject({ too_long: 0, dropped: 0, tx_errors: 0 });
+    return child.stderr.toString();
+  }
+
+  it('fills in the checksums that a local sender left to do', async () => {
+    await carries('packet:v0', 'packet:v1');
+  });
+
+  it.skipIf(noEthtool)('goes past the kernel (xdp:), and from there to a packet port (needs ethtool)', async () => {
+    for (const { space, device } of [
+      { space: left.a.space, device: 'v0' },
+      { space: right.b.space, device: 'v1' },
+    ]) {
+      await space.run(['ethtool', '-K', device, 'tx', 'off']);
+    }
+    const said = await carries('xdp:v0', 'xdp:v1');
+    expect(said).toMatch(/xdp:v0: native-copy, .*; the kernel itself gets none of its frames meanwhile/);
+    expect(said).toMatch(/xdp:v1: native-copy/);
+    await carries('xdp:v0', 'packet:v1');
+    await carries('packet:v0', 'xdp:v1');
   });
 });

@@ -71,6 +71,23 @@ describe.skipIf(lacking !== undefined)(titled('the xdp port as a process', lacki
     expect(await attached()).toBeUndefined();
   });
 
+  it('shows what netpoll dump is asked for, and says whom it takes it from', async () => {
+    const { a, b } = pair;
+    const dump = await a.space.start([process.execPath, CLI, 'dump', 'xdp:v0', '-c', '2', 'icmp']);
+    await dump.says(/the kernel itself gets none of its frames meanwhile/, READY_MS);
+    await b.space.ip('neigh', 'replace', a.address, 'lladdr', a.mac, 'dev', 'v0');
+    const { code } = await b.space.run(['busybox', 'ping', '-c', '2', '-W', '1', a.address], true);
+    // Nobody answers: the kernel has not seen the question.
+    expect(code).toBe(1);
+    expect(await dump.ended).toMatchObject({ code: 0 });
+    expect(dump.lines.filter((line) => line.includes(`${b.address} > ${a.address}: ICMP echo request`))).toHaveLength(
+      2,
+    );
+    expect(await attached()).toBeUndefined();
+    await b.space.ip('neigh', 'del', a.address, 'dev', 'v0');
+    await b.space.run(['busybox', 'ping', '-c', '1', '-W', '2', a.address]);
+  });
+
   it.each([
     ['CAP_NET_RAW', '-all', 'CAP_NET_RAW'],
     ['CAP_BPF and CAP_NET_ADMIN', '-all,+net_raw', 'CAP_BPF and CAP_NET_ADMIN'],

@@ -25,7 +25,7 @@ import {
 } from '../sys/bpf.ts';
 import { EBUSY, EPERM, errnoName } from '../sys/errno.ts';
 import { libc } from '../sys/libc.ts';
-import { notPermitted } from '../sys/privilege.ts';
+import { notPermitted, schemeInstead } from '../sys/privilege.ts';
 import { redirectProgram } from './redirect_program.ts';
 
 const QUEUES_MAX = 256;
@@ -67,7 +67,7 @@ export function attachXdp(options: AttachOptions): Attachment {
     const mode = native ? 'native' : 'generic';
     throw new SetupError('ERR_NETPOLL_XDP_MODE', `${what}: no ${mode} XDP (${errnoName(errno)})`);
   } catch (error) {
-    throw isRefused(error) ? notPermitted('xdp', name, what, error) : error;
+    throw explained(error, name, what);
   } finally {
     if (program >= 0) libc().close(program);
     if (map >= 0) libc().close(map);
@@ -98,9 +98,12 @@ function join({ name, ifindex, udpPort, sockets }: AttachOptions, what: string):
   }
 }
 
-/** By bpf(), which does not know for whom it is called. */
-function isRefused(error: unknown): boolean {
-  return error instanceof SetupError && error.code === 'ERR_NETPOLL_EPERM' && error.message.includes('bpf(');
+/** What bpf() says, which does not know for whom it was called. */
+function explained(error: unknown, name: string, what: string): unknown {
+  if (!(error instanceof SetupError) || !error.message.includes('bpf(')) return error;
+  if (error.code === 'ERR_NETPOLL_EPERM') return notPermitted('xdp', name, what, error);
+  if (error.code !== 'ERR_NETPOLL_NO_XDP') return error;
+  return new SetupError(error.code, `${error.message}; ${schemeInstead('xdp', name)}`, { cause: error });
 }
 
 function programName(udpPort: number | undefined): string {

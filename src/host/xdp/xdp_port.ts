@@ -152,7 +152,9 @@ export class XdpPort implements Port {
 
   /** What was got, and why not better; nothing before the port was opened. */
   get notices(): readonly string[] {
-    return this.report === undefined ? [] : [`${this.name}: ${printXdpReport(this.report)}`];
+    if (this.report === undefined) return [];
+    const all = this.#options.udpPort === undefined ? '; the kernel itself gets none of its frames meanwhile' : '';
+    return [`${this.name}: ${printXdpReport(this.report)}${all}`];
   }
 
   /**
