@@ -12,6 +12,11 @@ export {
   type HostMachineOptions,
   type OpenDeviceOptions,
 } from './host_machine.ts';
+export type { InterfaceAddress, RouteEntry, StaticNeighbour } from './netlink/address_change.ts';
+export type { WhenDeleted } from './netlink/interface_follower.ts';
+export type { LinkChange, LinkKind, NewLink } from './netlink/link_change.ts';
+export { type LinkListener, LinkMonitor } from './netlink/link_monitor.ts';
+export { type NetConfig, openNetConfig } from './netlink/net_config.ts';
 export { type NetTables, netlinkTables, openNetTables } from './netlink/net_tables.ts';
 export { lookUpNextHop, type NextHop, type NoRoute, resolveNextHop } from './netlink/next_hop.ts';
 export { probe } from './netlink/probe.ts';

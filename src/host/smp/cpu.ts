@@ -12,7 +12,9 @@
  */
 import type { SetupError } from '../../base/status.ts';
 import type { NetDevice } from '../../device/net_device.ts';
+import { NetdevEvent } from '../../device/netdev_event.ts';
 import { SOFTNET_COUNTERS } from '../../device/softnet.ts';
+import { Nic } from '../../drivers/nic/nic_queue.ts';
 import { DropReason } from '../../skb/drop_reason.ts';
 import type { SkBuff } from '../../skb/sk_buff.ts';
 import { devQueueXmit } from '../../stack/dev_queue_xmit.ts';
@@ -29,6 +31,7 @@ import { openShared, type SharedDeviceOptions } from './shared_device.ts';
 
 const TAKEN_BACK = counterAt('taken_back');
 const DIED_WITH = counterAt('died_with');
+const UNREAD = counterAt('unread');
 /** A word of a pair's control: the generation of the CPU there whose death this one has settled. */
 const SETTLED = 8;
 
@@ -51,6 +54,8 @@ export class HostCpu {
   readonly #watch: Watch;
   /** By CPU: which bringing-up of it we hand frames to, 0: it is offline. */
   readonly #generations: number[];
+  /** Of each device, what of its unread frames is in the table. */
+  readonly #unread = new Map<NetDevice, number>();
 
   /** Throws SetupError. */
   constructor({ table, cpu, memory, buffer, skbs }: CpuParts) {
@@ -74,6 +79,10 @@ export class HostCpu {
       return new RemoteCpu(cpu, id, table, sender, this.bells, devices);
     });
     for (const remote of this.remotes) stack.rps.setBacklog(remote.cpu, remote);
+    net.registerNotifier((event, dev) => {
+      if (event === NetdevEvent.DOWN) this.#countUnread(dev);
+      return 0;
+    });
     this.#generations = machine.cpus.map(() => 0);
     this.handover = new HandoverNapi(net, cpu, table, this.bells, devices, this.remotes, (skb) => {
       devQueueXmit(skb);
@@ -97,6 +106,14 @@ export class HostCpu {
   close(): void {
     this.host.close();
     this.#watch.close();
+  }
+
+  /** What was in the ring of a device that goes down (its interface is gone) is unread for good, and is so in the table. */
+  #countUnread(dev: NetDevice): void {
+    if (!(dev.priv instanceof Nic)) return;
+    const unread = dev.priv.port.counters.get('rx_unread');
+    this.table.counters(this.number)[UNREAD]! += unread - (this.#unread.get(dev) ?? 0);
+    this.#unread.set(dev, unread);
   }
 
   #rung(): void {
