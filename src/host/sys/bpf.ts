@@ -208,7 +208,7 @@ function made(result: number, call: string, what: string): number {
     throw new SetupError('ERR_NETPOLL_EPERM', `${what}: bpf(${call}) is not permitted`);
   }
   if (errno === constants.errno.ENOSYS) {
-    throw new SetupError('ERR_NETPOLL_NO_XDP', `${what}: this kernel has no bpf(); packet: works without`);
+    throw new SetupError('ERR_NETPOLL_NO_XDP', `${what}: this kernel has no bpf()`);
   }
   throw systemError(`bpf(${call})`, what);
 }
