@@ -15,7 +15,7 @@ import { assert } from '../../base/assert.ts';
 import { SetupError } from '../../base/status.ts';
 import { ethMacAddr } from '../../device/dev_addr.ts';
 import { allocEtherdev } from '../../device/eth.ts';
-import { NETIF_F_SG } from '../../device/features.ts';
+import { NETIF_F_GRO, NETIF_F_SG } from '../../device/features.ts';
 import { napiCompleteDone, napiDisable, napiEnable, napiSchedule, netifNapiAdd } from '../../device/napi_struct.ts';
 import type { Net } from '../../device/net.ts';
 import {
@@ -31,6 +31,7 @@ import {
 import { netifScheduleQueue, netifStartQueue, netifStopQueue } from '../../device/netdev_queue.ts';
 import { registerNetdevice } from '../../device/register.ts';
 import { devSetRxMode, listedAddrs } from '../../device/rx_mode.ts';
+import { devSetWantedFeatures } from '../../device/update_features.ts';
 import { PACKET_MULTICAST } from '../../skb/sk_buff.ts';
 import { nicEthtoolOps } from './ethtool.ts';
 import { rxFrame } from './frame.ts';
@@ -71,6 +72,7 @@ export function createNic(net: Net, port: Port, name = 'eth%d'): NetDevice {
   netifCarrierOff(dev);
   const error = registerNetdevice(dev);
   if (error < 0) throw new SetupError('ERR_NETPOLL_NAME', `cannot register ${name}: the name is taken or not valid`);
+  if (port.caps.datagrams ?? false) devSetWantedFeatures(dev, 0, NETIF_F_GRO);
   return dev;
 }
 

@@ -27,6 +27,8 @@ export interface PortCaps {
   readonly headroom: number;
   /** Feature bits of the device (see device/features.ts). */
   readonly features: number;
+  /** Nothing comes in but datagrams, which receive offload does not merge unless it is told to: GRO is off until it is asked for. */
+  readonly datagrams?: boolean;
   /** False: the port has to be polled. */
   readonly hasIrq: boolean;
   /** The hardware address: 6 bytes. */

@@ -97,6 +97,7 @@ export class UdpPort implements Port {
       burst: RX_BURST,
       headroom: RX_HEADROOM,
       features: PIECES | NETIF_F_RXCSUM | NETIF_F_HW_CSUM | ((options.segment ?? true) ? NETIF_F_GSO_UDP_L4 : 0),
+      datagrams: true,
       hasIrq: true,
       mac: macOf(address),
     };

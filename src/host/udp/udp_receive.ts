@@ -18,7 +18,7 @@ import { CHECKSUM_UNNECESSARY } from '../../skb/checksum_state.ts';
 import type { HostArena, RingArea } from '../arena.ts';
 import { EAGAIN, EINTR } from '../sys/errno.ts';
 import { type Libc, libc } from '../sys/libc.ts';
-import { type Pinned, pinned, writeWord } from '../sys/pinned.ts';
+import { highWord, type Pinned, pinned, writeWord } from '../sys/pinned.ts';
 import {
   AF_INET6,
   IOVEC_SIZE,
@@ -45,8 +45,11 @@ export const RX_HEADROOM = 64;
 const PAYLOAD_AT = (RX_HEADROOM + HEADERS_IPV6 + 15) & ~15;
 const NAME_SIZE = 32;
 const TAIL_SIZE = 64 << 10;
+/** Place of the bound address, behind the control messages. */
+const LOCAL_AT = CONTROL_SIZE * RX_BURST;
 /** Calls that may fail in one burst before it gives up. */
 const TRIES_MAX = 4;
+const TWO_32 = 2 ** 32;
 
 export class UdpReceive {
   frames = 0;
@@ -67,10 +70,16 @@ export class UdpReceive {
   readonly #iovecs: Pinned = pinned(2 * IOVEC_SIZE * RX_BURST);
   readonly #names: Pinned = pinned(NAME_SIZE * RX_BURST);
   /** And, behind them, the bound address. */
-  readonly #controls: Pinned = pinned(CONTROL_SIZE * RX_BURST + 16);
+  readonly #controls: Pinned = pinned(LOCAL_AT + 16);
+  /** The same as words: the kernel's numbers are little-endian, and so is this machine. */
+  readonly #words: Int32Array = wordsOf(this.#vector);
+  readonly #bases: Int32Array = wordsOf(this.#iovecs);
   readonly #slots = new Int32Array(RX_BURST);
   readonly #ends: HeaderEnds;
   readonly #room: number;
+  /** Address of the arena, in halves: a double would be boxed on its way into another function. */
+  readonly #baseLow: number;
+  readonly #baseHigh: number;
   /** Bytes of control messages that are asked for with each datagram. */
   readonly #controlSize: number;
   #tails: RingArea | undefined;
@@ -95,8 +104,10 @@ export class UdpReceive {
     this.#errors = errors;
     this.#mac = mac;
     this.#room = memory.slotSize - PAYLOAD_AT;
+    this.#baseLow = memory.baseAt % TWO_32;
+    this.#baseHigh = Math.floor(memory.baseAt / TWO_32);
     this.#controlSize = control ? CONTROL_SIZE : 0;
-    this.#controls.bytes.set(local.bytes, CONTROL_SIZE * RX_BURST);
+    this.#controls.bytes.set(local.bytes, LOCAL_AT);
     const source = this.#names.view;
     this.#ends = { source, sourceAt: 0, sourcePort: 0, dest: this.#controls.view, destAt: 0, destPort: local.port };
     for (let i = 0; i < RX_BURST; i++) {
@@ -105,6 +116,8 @@ export class UdpReceive {
       writeWord(this.#vector.view, message + MSG_IOV, this.#iovecs.at + i * 2 * IOVEC_SIZE);
       this.#vector.view.setUint32(message + MSG_IOVLEN, 1, true);
       writeWord(this.#vector.view, message + MSG_CONTROL, this.#controls.at + i * CONTROL_SIZE);
+      this.#vector.view.setUint32(message + MSG_NAMELEN, SOCKADDR_IN6_SIZE, true);
+      this.#iovecs.view.setUint32(2 * i * IOVEC_SIZE + 8, this.#room, true);
       this.#reset(i);
       this.#slots[i] = -1;
     }
@@ -191,16 +204,17 @@ export class UdpReceive {
 
   /** Reads what came beside message `i`: addresses, ports, time, size of its parts. */
   #ready(i: number): void {
-    const { control } = this;
     const ends = this.#ends;
     const names = this.#names.view;
     const name = i * NAME_SIZE;
-    const message = i * MMSGHDR_SIZE;
+    ends.destAt = LOCAL_AT;
     if (this.#controlSize > 0) {
-      control.read(this.#controls.view, i * CONTROL_SIZE, this.#vector.view.getUint32(message + MSG_CONTROLLEN, true));
+      const { control } = this;
+      const message = i * MMSGHDR_SIZE;
+      control.read(this.#controls.view, i * CONTROL_SIZE, this.#words[(message + MSG_CONTROLLEN) >>> 2]!);
+      if (control.segment >= this.#words[(message + MSG_LEN) >>> 2]!) control.segment = 0;
+      if (control.dest >= 0) ends.destAt = control.dest;
     }
-    if (control.segment >= this.#vector.view.getUint32(message + MSG_LEN, true)) control.segment = 0;
-    ends.destAt = control.dest < 0 ? CONTROL_SIZE * RX_BURST : control.dest;
     ends.sourcePort = sockaddrPort(names, name);
     this.#six = names.getUint16(name, true) === AF_INET6;
     ends.sourceAt = name + (this.#six ? SIN6_ADDR : SIN_ADDR);
@@ -213,10 +227,10 @@ export class UdpReceive {
 
   /** Makes message `i` the frame out[n]. False: dropped, and its slot stays posted. */
   #frame(out: FrameBatch, n: number, i: number): boolean {
-    const vector = this.#vector.view;
+    const words = this.#words;
     const message = i * MMSGHDR_SIZE;
-    const len = vector.getUint32(message + MSG_LEN, true);
-    if (len > this.#room || (vector.getUint32(message + MSG_FLAGS, true) & MSG_TRUNC) !== 0) {
+    const len = words[(message + MSG_LEN) >>> 2]!;
+    if (len > this.#room || (words[(message + MSG_FLAGS) >>> 2]! & MSG_TRUNC) !== 0) {
       this.truncated++;
       return false;
     }
@@ -233,7 +247,7 @@ export class UdpReceive {
   /** Hands up message `i`, or as much of it as there is room for, datagram by datagram; gives the new count. #at is 0 at its end. */
   #split(out: FrameBatch, n: number, want: number, i: number): number {
     const memory = this.#memory;
-    const total = this.#vector.view.getUint32(i * MMSGHDR_SIZE + MSG_LEN, true);
+    const total = this.#words[(i * MMSGHDR_SIZE + MSG_LEN) >>> 2]!;
     const { segment } = this.control;
     let count = n;
     let at = this.#at;
@@ -286,19 +300,23 @@ export class UdpReceive {
     this.bytes += payload + len - offset;
   }
 
-  /** The kernel has written how long name and control were; tells it again how long they may be. */
+  /** The kernel has written how long control was; tells it again how long it may be. The name's length is what it was: one family's. */
   #reset(i: number): void {
-    this.#vector.view.setUint32(i * MMSGHDR_SIZE + MSG_NAMELEN, SOCKADDR_IN6_SIZE, true);
-    this.#vector.view.setUint32(i * MMSGHDR_SIZE + MSG_CONTROLLEN, this.#controlSize, true);
+    if (this.#controlSize > 0) this.#words[(i * MMSGHDR_SIZE + MSG_CONTROLLEN) >>> 2] = this.#controlSize;
   }
 
   #place(i: number, slot: number): void {
     this.#slots[i] = slot;
-    const start = this.#memory.start(slot) + PAYLOAD_AT;
-    writeWord(this.#iovecs.view, 2 * i * IOVEC_SIZE, this.#memory.baseAt + start);
-    this.#iovecs.view.setUint32(2 * i * IOVEC_SIZE + 8, this.#room, true);
+    const low = this.#baseLow + this.#memory.start(slot) + PAYLOAD_AT;
+    const at = (2 * i * IOVEC_SIZE) >>> 2;
+    this.#bases[at] = low | 0;
+    this.#bases[at + 1] = highWord(low, this.#baseHigh);
   }
 }
 
 /** Tails are copied from and never handed up. */
 function noFrame(): void {}
+
+function wordsOf(memory: Pinned): Int32Array {
+  return new Int32Array(memory.bytes.buffer, memory.bytes.byteOffset, memory.bytes.length >>> 2);
+}
