@@ -1,6 +1,6 @@
 /**
  * The peers of the flood benches, compiled when they are wanted from the folder that NETPOLL_PEERS names, ../shared/bench/src if it is not
- * set: `flood`, which sends at a rate, and `rxmm`, which receives by recvmmsg().
+ * set: `flood`, which sends at a rate. `receive`, by recvmmsg(), is ours and lies here.
  */
 
 import { execFileSync } from 'node:child_process';
@@ -11,27 +11,29 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../../../../', import.meta.url));
 const sources = resolve(root, process.env.NETPOLL_PEERS ?? '../shared/bench/src');
-const NAMES = ['flood', 'rxmm'] as const;
 
 export interface FloodPeers {
   readonly flood: string;
-  readonly rxmm: string;
+  readonly receive: string;
   remove(): void;
 }
 
 /** Why there are none; null: their sources are there. */
 export function noPeers(): string | null {
-  const missing = NAMES.find((name) => !existsSync(join(sources, `${name}.c`)));
-  return missing === undefined ? null : `needs ${missing}.c of the peers (NETPOLL_PEERS)`;
+  return existsSync(join(sources, 'flood.c')) ? null : 'needs flood.c of the peers (NETPOLL_PEERS)';
 }
 
 /** Throws what the compiler said. */
 export function compileFloodPeers(): FloodPeers {
   const folder = mkdtempSync(join(tmpdir(), 'livelock-'));
-  const compiled = NAMES.map((name) => {
+  const compile = (name: string, source: string): string => {
     const path = join(folder, name);
-    execFileSync('gcc', ['-O2', '-w', '-o', path, join(sources, `${name}.c`)], { stdio: ['ignore', 'ignore', 'pipe'] });
+    execFileSync('gcc', ['-O2', '-w', '-o', path, source], { stdio: ['ignore', 'ignore', 'pipe'] });
     return path;
-  });
-  return { flood: compiled[0]!, rxmm: compiled[1]!, remove: () => rmSync(folder, { recursive: true }) };
+  };
+  return {
+    flood: compile('flood', join(sources, 'flood.c')),
+    receive: compile('receive', join(root, 'bench/livelock/receive.c')),
+    remove: () => rmSync(folder, { recursive: true }),
+  };
 }

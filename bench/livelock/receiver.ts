@@ -1,10 +1,10 @@
 /**
  * Child of bench/livelock_host.ts, bench/moderation.ts and bench/gc_pause.ts: our whole way up from a port to a UDP socket of our own
- * stack, which reads a byte of each datagram.
+ * stack, which reads a byte of each datagram, and works on it.
  *
  *     port -> nic -> NAPI -> netif_receive_skb -> IPv4 -> UDP -> onDatagram
  *
- *     argv: SPEC [OPTIONS]      OPTIONS: what openDevice takes, as JSON
+ *     argv: SPEC [OPTIONS [WORK_US]]      OPTIONS: what openDevice takes, as JSON; WORK_US: see work.ts
  *     stderr: "listening" once it is      SIGUSR2: stdout gets a FloodReport, a line of JSON
  */
 import v8 from 'node:v8';
@@ -13,8 +13,11 @@ import { createHostMachine, type OpenDeviceOptions } from '../../src/host/host_m
 import { Inet } from '../../src/inet/inet.ts';
 import { udpBind } from '../../src/inet/udp.ts';
 import { PORT, STATION } from '../packet_rx/line.ts';
+import { workOf } from './work.ts';
 
 export interface FloodReport {
+  /** When this was written, in milliseconds of a clock of its own. */
+  readonly atMs: number;
   /** Since the start. */
   readonly received: number;
   readonly interrupts: number;
@@ -26,14 +29,16 @@ export interface FloodReport {
   readonly collectingMs: number;
 }
 
-const [spec = '', options = '{}'] = process.argv.slice(2);
+const [spec = '', options = '{}', us = '0'] = process.argv.slice(2);
+const work = us === '0' ? null : workOf(Number(us));
 const host = createHostMachine();
 const dev = host.openDevice(spec, JSON.parse(options) as OpenDeviceOptions);
 if (!spec.startsWith('udp:')) dev.devAddr.set(STATION);
 let received = 0;
 let touched = 0;
 udpBind(new Inet(host.stack), PORT, (skb) => {
-  touched = (touched + skb.arena.bytes[skb.data]!) | 0;
+  const first = skb.arena.bytes[skb.data]!;
+  touched = (touched + (work === null ? first : work(first))) | 0;
   received++;
 });
 let profiler: v8.GCProfiler | undefined;
@@ -45,6 +50,7 @@ process.on('SIGUSR2', () => {
     heapBytes += beforeGC.heapStatistics.usedHeapSize - afterGC.heapStatistics.usedHeapSize;
   }
   const report: FloodReport = {
+    atMs: performance.now(),
     received,
     interrupts: host.machine.irqLines.reduce((sum, { count }) => sum + count, 0),
     polls: dev.napiList.reduce((sum, { polls }) => sum + polls, 0),

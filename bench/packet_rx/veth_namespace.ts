@@ -16,6 +16,11 @@ export interface VethNamespace {
   address(mac: Uint8Array): void;
   /** Gives the receiving side the address that the floods are sent to, so that the kernel's stack takes them; or no address. */
   ip(change: 'replace' | 'flush'): void;
+  /**
+   * Has the kernel receive on processor `cpu` what comes in there: by RPS, an interrupt between processors for each frame; or by NAPI in a
+   * thread, as a card's queue whose interrupt is bound to that processor, with a ring that overflows at the sender's cost.
+   */
+  steer(cpu: number, by: 'rps' | 'napi'): void;
   /** Takes the pair with it. */
   remove(): void;
 }
@@ -51,6 +56,17 @@ export function createVethNamespace(): VethNamespace {
       ),
     ip: (change) =>
       ip('-n', name, 'address', change, ...(change === 'flush' ? [] : ['10.0.0.1/8']), 'dev', RECEIVE_SIDE),
+    steer: (cpu, by) => {
+      const at = `/sys/class/net/${RECEIVE_SIDE}`;
+      const rps = `echo ${by === 'rps' ? (1 << cpu).toString(16) : 0} > ${at}/queues/rx-0/rps_cpus`;
+      // A veth has NAPI with GRO or XDP; the threads are this machine's only ones of that name.
+      const napi =
+        by === 'rps'
+          ? `echo 0 > ${at}/threaded; ethtool -K ${RECEIVE_SIDE} gro off`
+          : `ethtool -K ${RECEIVE_SIDE} gro on; echo 1 > ${at}/threaded; ` +
+            `for t in $(pgrep '^napi/${RECEIVE_SIDE}-'); do taskset -pc ${cpu} $t > /dev/null; done`;
+      ip('netns', 'exec', name, 'sh', '-c', `${rps}; ${napi}`);
+    },
     remove: () => ip('netns', 'del', name),
   };
 }
