@@ -1,7 +1,9 @@
 /**
  * Child of bench/forward.ts: `netpoll forward`, and what it costs the collector.
  *
- *     argv: A B      stderr: "listening" once it does      SIGUSR2: stdout gets a Report, a line of JSON
+ *     argv: A B [at-once]      stderr: "listening" once it does      SIGUSR2: stdout gets a Report, a line of JSON
+ *
+ * at-once: every frame interrupts when it comes; else interrupts are moderated, as they are by default.
  */
 import { PerformanceObserver } from 'node:perf_hooks';
 import { createL2Forward } from '../../src/clients/l2_forward.ts';
@@ -21,9 +23,10 @@ export interface Report {
 
 let collections = 0;
 let longestMs = 0;
-const [a = '', b = ''] = process.argv.slice(2);
+const [a = '', b = '', when] = process.argv.slice(2);
 const host = createHostMachine();
-const [from, to] = [host.openDevice(a), host.openDevice(b)];
+const options = when === 'at-once' ? { coalesce: { adaptiveRx: false } } : {};
+const [from, to] = [host.openDevice(a, options), host.openDevice(b, options)];
 const joined = createL2Forward(from, to);
 if (typeof joined === 'number') throw new Error(`cannot join ${a} and ${b}: ${joined}`);
 new PerformanceObserver((list) => {
