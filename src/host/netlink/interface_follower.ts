@@ -32,6 +32,9 @@ import type { Link } from './rtnetlink.ts';
 /** What becomes of a device whose interface is deleted. */
 export type WhenDeleted = 'wait' | 'unregister';
 
+/** How long after a device could not be opened over its interface that is back. */
+const RETRY_MS = 1000;
+
 interface Followed {
   readonly dev: NetDevice;
   readonly port: InterfacePort;
@@ -53,6 +56,7 @@ export class InterfaceFollower {
   readonly #onEvent: Notifier;
   #monitor: LinkMonitor | null = null;
   #tables: NetTables | null = null;
+  #retry: NodeJS.Timeout | undefined;
 
   constructor(net: Net, executive: HostExecutive) {
     this.#net = net;
@@ -81,6 +85,7 @@ export class InterfaceFollower {
 
   close(): void {
     this.#net.unregisterNotifier(this.#onEvent);
+    clearTimeout(this.#retry);
     this.#monitor?.close();
     this.#tables?.close();
     this.#monitor = null;
@@ -205,6 +210,7 @@ export class InterfaceFollower {
     const error = this.#open(one);
     if (error !== '') {
       one.link = null;
+      this.#retryLater();
       this.#refuse(one, `${link.name} is back, and ${error}`);
       return;
     }
@@ -225,6 +231,15 @@ export class InterfaceFollower {
       if (error instanceof SetupError) return `cannot be opened: ${error.message}`;
       throw error;
     }
+  }
+
+  /** The kernel takes some things apart a moment after they are gone (a program, a queue): it is tried again. */
+  #retryLater(): void {
+    if (this.#retry !== undefined) return;
+    this.#retry = setTimeout(() => {
+      this.#retry = undefined;
+      this.#lookAgain();
+    }, RETRY_MS).unref();
   }
 
   #refuse(one: Followed, why: string): void {
