@@ -25,7 +25,7 @@ let collections = 0;
 let longestMs = 0;
 const [a = '', b = '', when] = process.argv.slice(2);
 const host = createHostMachine();
-const options = when === 'at-once' ? { coalesce: { adaptiveRx: false } } : {};
+const options = when === 'at-once' ? { coalesce: { adaptiveRx: false, rxUsecs: 0 } } : {};
 const [from, to] = [host.openDevice(a, options), host.openDevice(b, options)];
 const joined = createL2Forward(from, to);
 if (typeof joined === 'number') throw new Error(`cannot join ${a} and ${b}: ${joined}`);
