@@ -133,7 +133,7 @@ describe.skipIf(noVeth !== null)(`packet fanout${noVeth === null ? '' : ` (skip:
     turns.close();
     const over = portOn('packet:IF,queues=2,fanout=rollover', { blocks: 2, blockSize: 32 << 10 });
     over.open(memory, () => {});
-    sendFlows(8);
+    sendFlows(16);
     const [first, second] = await heardBy(over);
     expect(first!.length).toBeGreaterThan(100);
     expect(second!.length).toBeGreaterThan(20);

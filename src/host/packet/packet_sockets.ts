@@ -12,6 +12,7 @@ import { check, EACCES, EPERM, errnoName, systemError } from '../sys/errno.ts';
 import { libc } from '../sys/libc.ts';
 import { mapOver } from '../sys/mmap.ts';
 import {
+  FRAME_HEADROOM,
   PACKET_ADD_MEMBERSHIP,
   PACKET_IGNORE_OUTGOING,
   PACKET_MR_PROMISC,
@@ -67,7 +68,7 @@ export function openRxSocket(name: string, ifindex: number, area: RingArea, opti
   const fd = openPacketSocket(what, name, 'packet');
   try {
     option(fd, PACKET_VERSION, TPACKET_V3, what);
-    option(fd, PACKET_RESERVE, options.headroom, what);
+    if (options.headroom > FRAME_HEADROOM) option(fd, PACKET_RESERVE, options.headroom - FRAME_HEADROOM, what);
     // Since Linux 4.20; where it is missing the ring's walk leaves out what we sent ourselves.
     setInt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
     const request = tpacketReq3(options.blockSize, area.length / options.blockSize, options.retireMs);

@@ -9,13 +9,15 @@
  *
  *   1. The kernel fills a block and hands it over (status USER) when it is full, or `retireMs` after its first frame.
  *   2. `burst` walks its frames and hands each one up as a buffer of its own: the arena handle counts 64-byte granules
- *      from the ring's start, and no two frames begin within the same 64 bytes.
+ *      from the ring's start, and no two frames begin within the same 64 bytes. The granule's first bytes may be the previous
+ *      frame's last: a frame's own memory is what the batch says, the port's headroom in front of it included.
  *   3. When the last frame of a block is released (in any order), the block goes back (status KERNEL). Whoever keeps one
  *      frame keeps its block; with all blocks kept the kernel drops, and counts what it drops.
  *
- *     frame:  | tpacket3_hdr, sockaddr_ll | reserve | Ethernet header, payload |
- *             ^ at                                  ^ at + mac
- *     The whole stretch before the Ethernet header is headroom once the header has been read here.
+ *     frame:  | tpacket3_hdr, sockaddr_ll | Ethernet header, payload |
+ *             ^ at                        ^ at + mac
+ *     The stretch before the Ethernet header is headroom once the header has been read here: 82 bytes. That is enough; a reserve
+ *     of 64 more made of each small frame four cache lines instead of three, for the kernel to write and for us to read.
  *
  * One loop walks a block, with its state and the batch's columns in locals.
  *
@@ -152,8 +154,7 @@ export class RxRing {
       } else {
         const status = i32[word + FRAME_STATUS / 4]!;
         const start = at + (i32[word + FRAME_MAC / 4]! & 0xffff);
-        // Rounded up: the granule's start lies behind the previous frame's last byte.
-        const handle = firstHandle + ((at - firstByte + GRANULE - 1) >>> GRANULE_SHIFT);
+        const handle = firstHandle + ((at - firstByte) >>> GRANULE_SHIFT);
         memory.adopt(handle);
         buf[i] = handle;
         offset[i] = start;
