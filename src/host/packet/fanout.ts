@@ -57,12 +57,13 @@ export function checkFanout({ mode, group }: Fanout): void {
 export function joinFanout(fd: number, { mode = 'hash', group }: Fanout, what: string): number {
   const request = Buffer.alloc(4);
   request.writeUInt16LE(group ?? 0, 0);
-  request.writeUInt16LE(
-    MODES[mode] | PACKET_FANOUT_FLAG_IGNORE_OUTGOING | (group === undefined ? PACKET_FANOUT_FLAG_UNIQUEID : 0),
-    2,
-  );
+  const flags = MODES[mode] | (group === undefined ? PACKET_FANOUT_FLAG_UNIQUEID : 0);
+  const join = (more: number): number => {
+    request.writeUInt16LE(flags | more, 2);
+    return libc().setsockopt(fd, SOL_PACKET, PACKET_FANOUT, request, 4);
+  };
   check(
-    libc().setsockopt(fd, SOL_PACKET, PACKET_FANOUT, request, 4),
+    join(PACKET_FANOUT_FLAG_IGNORE_OUTGOING) === 0 ? 0 : join(0),
     'setsockopt',
     `${what}: join ${group === undefined ? 'a new fanout group' : `fanout group ${group}`} (${mode})`,
     'all members of a group have the same mode and interface',
