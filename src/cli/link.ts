@@ -17,6 +17,7 @@ Words, as ip link has them:
   set DEV  up | down | mtu N | address MAC | broadcast MAC | name NAME | alias TEXT | txqueuelen N | gso_max_size N | gso_max_segs N
            | promisc on|off | allmulticast on|off | multicast on|off | arp on|off | master DEV | nomaster | netns PID | group N
   add [link DEV] NAME [words of set] type  veth [peer NAME] | dummy | vlan id N [protocol 802.1ad] | bridge [stp_state 0|1] [vlan_filtering 0|1]
+           | tap [multi_queue] [vnet_hdr]   (it stays until it is deleted)
   del DEV
 
 Examples:

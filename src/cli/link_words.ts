@@ -3,10 +3,10 @@
  *
  *     set DEV   up | down | mtu N | address MAC | broadcast MAC | name NAME | alias TEXT | txqueuelen N | promisc on|off | ...
  *     add       [link DEV] [name] NAME [the same words] type veth [peer [name] NAME [the same words]] | vlan id N [protocol P]
- *               | dummy | bridge [stp_state 0|1] [vlan_filtering 0|1]
+ *               | dummy | bridge [stp_state 0|1] [vlan_filtering 0|1] | tap [multi_queue] [vnet_hdr]
  */
 import { SetupError } from '../base/status.ts';
-import type { LinkChange, LinkKind, NewLink } from '../host/netlink/link_change.ts';
+import type { LinkChange, LinkKind, NewLink, NewTap } from '../host/netlink/link_change.ts';
 import { parseMac } from '../wire/address.ts';
 
 /** Mutable while it is read. */
@@ -26,7 +26,10 @@ export function parseChange(words: readonly string[], indexOf: IndexOf): LinkCha
 }
 
 /** What `add` is to make. Throws SetupError `ERR_NETPOLL_OPTIONS`. */
-export function parseNewLink(words: readonly string[], indexOf: IndexOf): NewLink & { readonly name: string } {
+export function parseNewLink(
+  words: readonly string[],
+  indexOf: IndexOf,
+): (NewLink | NewTap) & { readonly name: string } {
   const change: Change & Queues = {};
   const rest = new Words(words);
   let link: string | null = null;
@@ -47,7 +50,7 @@ export function parseNewLink(words: readonly string[], indexOf: IndexOf): NewLin
   return { ...change, name, ...kind };
 }
 
-function parseKind(rest: Words, link: string | null, indexOf: IndexOf): LinkKind {
+function parseKind(rest: Words, link: string | null, indexOf: IndexOf): LinkKind | NewTap {
   const kind = rest.value('type');
   switch (kind) {
     case 'dummy':
@@ -75,8 +78,17 @@ function parseKind(rest: Words, link: string | null, indexOf: IndexOf): LinkKind
       }
       return { kind, ...found };
     }
+    case 'tap': {
+      const found: { multiQueue?: boolean; vnetHeader?: boolean } = {};
+      while (rest.more) {
+        if (rest.take('multi_queue')) found.multiQueue = true;
+        else if (rest.take('vnet_hdr')) found.vnetHeader = true;
+        else break;
+      }
+      return { kind, ...found };
+    }
     default:
-      throw refusal(`type ${kind}: there are veth, dummy, vlan and bridge; a tap is made by whoever opens tap:NAME`);
+      throw refusal(`type ${kind}: there are veth, dummy, vlan, bridge and tap`);
   }
 }
 

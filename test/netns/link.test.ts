@@ -105,6 +105,28 @@ describe.skipIf(lacking !== undefined)(titled('netpoll link beside ip', lacking)
     }
   }, 60_000);
 
+  it('makes TAP devices that stay, as ip tuntap does', async () => {
+    const spaces = [await Namespace.make('link-e'), await Namespace.make('link-f')] as const;
+    try {
+      const made = await netpoll(
+        spaces[0],
+        ...'add t0 address 02:00:00:00:01:09 up type tap multi_queue vnet_hdr'.split(' '),
+      );
+      expect([made.stderr, made.code]).toEqual(['', 0]);
+      await spaces[1].ip(...'tuntap add dev t0 mode tap multi_queue vnet_hdr'.split(' '));
+      await spaces[1].ip('link', 'set', 't0', 'address', '02:00:00:00:01:09', 'up');
+      const [ours, theirs] = await Promise.all(spaces.map((space) => space.ip('-d', 'link', 'show', 't0')));
+      expect(ours).toBe(theirs);
+      expect((await netpoll(spaces[0], 'add', 't0', 'type', 'tap')).stderr).toContain('cannot make tap t0 (EEXIST)');
+      const refused = await netpoll(spaces[0], 'add', 't1', 'mtu', '99999', 'type', 'tap');
+      expect(refused.stderr).toContain('cannot set up t1 (EINVAL: mtu greater than device maximum)');
+      expect((await netpoll(spaces[0], 'del', 't0')).code).toBe(0);
+      expect(JSON.parse(await spaces[0].ip('-j', 'link', 'show')).length).toBe(1);
+    } finally {
+      await Promise.all(spaces.map((space) => space.remove()));
+    }
+  });
+
   it.each([
     [['set', 'v1', 'mtu', '99999'], 1, 'cannot change v1 (EINVAL: mtu greater than device maximum)'],
     [['set', 'v1', 'address', '01:00:00:00:00:01'], 1, 'cannot change v1 (EADDRNOTAVAIL)'],
@@ -118,7 +140,7 @@ describe.skipIf(lacking !== undefined)(titled('netpoll link beside ip', lacking)
     [['set', 'v1', 'colour', 'red'], 2, 'set: "colour" is no word of it'],
     [['set', 'v1'], 2, 'nothing to set'],
     [['set'], 2, 'link set: which device?'],
-    [['add', 'q0', 'type', 'vxlan'], 2, 'type vxlan: there are veth, dummy, vlan and bridge'],
+    [['add', 'q0', 'type', 'vxlan'], 2, 'type vxlan: there are veth, dummy, vlan, bridge and tap'],
     [['add', 'q0'], 2, '"type" argument is required'],
   ])('says why not: %j', async (words, code, why) => {
     const said = await netpoll(a, ...words);

@@ -85,6 +85,13 @@ export type LinkKind =
   /** On top of interface `link`, by number. */
   | { readonly kind: 'vlan'; readonly link: number; readonly id: number; readonly protocol?: 0x8100 | 0x88a8 };
 
+/** A TAP device that stays when nobody has it open. It is made through /dev/net/tun, not by a request. */
+export interface NewTap extends LinkChange {
+  readonly kind: 'tap';
+  readonly multiQueue?: boolean;
+  readonly vnetHeader?: boolean;
+}
+
 export type NewLink = LinkKind & LinkChange & { readonly txQueues?: number; readonly rxQueues?: number };
 
 /** Changes the interface with this number. */

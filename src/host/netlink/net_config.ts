@@ -9,6 +9,7 @@
 import { SetupError } from '../../base/status.ts';
 import { EPERM, errnoName } from '../sys/errno.ts';
 import { libc } from '../sys/libc.ts';
+import { IFF_MULTI_QUEUE, IFF_NO_PI, IFF_VNET_HDR, openTap, setTunPersist } from '../sys/tun.ts';
 import {
   deleteAddressRequest,
   deleteNeighbourRequest,
@@ -20,14 +21,22 @@ import {
   type RouteEntry,
   type StaticNeighbour,
 } from './address_change.ts';
-import { deleteLinkRequest, type LinkChange, type NewLink, newLinkRequest, setLinkRequest } from './link_change.ts';
+import {
+  deleteLinkRequest,
+  type LinkChange,
+  type NewLink,
+  type NewTap,
+  newLinkRequest,
+  setLinkRequest,
+} from './link_change.ts';
 import { RtnetlinkSocket } from './rtnetlink_socket.ts';
 
 export interface NetConfig {
   /** The interface's number. Throws SetupError `ERR_NETPOLL_NO_INTERFACE`. */
   indexOf(name: string): number;
   setLink(name: string, change: LinkChange): void;
-  addLink(link: NewLink & { readonly name: string }): void;
+  /** A tap persists; where its changes are refused it is not left behind. */
+  addLink(link: (NewLink | NewTap) & { readonly name: string }): void;
   deleteLink(name: string): void;
   addAddress(address: InterfaceAddress): void;
   deleteAddress(address: InterfaceAddress): void;
@@ -57,7 +66,11 @@ export function openNetConfig(): NetConfig {
       const index = indexOf(name);
       change(`change ${name}`, (seq) => setLinkRequest(seq, index, to));
     },
-    addLink: (link) => change(`make ${link.kind} ${link.name}`, (seq) => newLinkRequest(seq, link)),
+    addLink: (link) => {
+      if (link.kind === 'tap')
+        addTap(link, (index, to) => change(`set up ${link.name}`, (seq) => setLinkRequest(seq, index, to)));
+      else change(`make ${link.kind} ${link.name}`, (seq) => newLinkRequest(seq, link));
+    },
     deleteLink: (name) => {
       const index = indexOf(name);
       change(`delete ${name}`, (seq) => deleteLinkRequest(seq, index));
@@ -70,6 +83,20 @@ export function openNetConfig(): NetConfig {
     deleteNeighbour: (neighbour) => change('delete a neighbour', (seq) => deleteNeighbourRequest(seq, neighbour)),
     close: () => socket.close(),
   };
+}
+
+function addTap(link: NewTap & { readonly name: string }, setLink: (index: number, to: LinkChange) => void): void {
+  const { kind, multiQueue, vnetHeader, name, ...to } = link;
+  if (libc().ifNametoindex(name) !== 0)
+    throw new SetupError('ERR_NETPOLL_EEXIST', `cannot make ${kind} ${name} (EEXIST)`);
+  const flags = IFF_NO_PI | (multiQueue === true ? IFF_MULTI_QUEUE : 0) | (vnetHeader === true ? IFF_VNET_HDR : 0);
+  const fd = openTap(name, flags);
+  try {
+    if (Object.keys(to).length > 0) setLink(libc().ifNametoindex(name), to);
+    setTunPersist(fd, true);
+  } finally {
+    libc().close(fd);
+  }
 }
 
 /** The kernel's word, its sentence if it has one, and what to do if that is known. */
