@@ -129,9 +129,9 @@ describe.skipIf(lacking !== undefined)(titled('CPUs that are threads', lacking),
   });
 
   it('threads receive while the main thread is wedged', async () => {
-    const result = await run({ wedgeMs: 1000, wedgeAtMs: 300 }, 30_000, 20);
+    const result = await run({ wedgeMs: 700 }, 30_000, 20);
     expectSum(result);
     const wedged = Number(/wedged: (\d+)/.exec(result.log.join('\n'))?.[1]);
-    expect(wedged).toBeGreaterThan(3000);
+    expect(wedged).toBeGreaterThan(1000);
   });
 });

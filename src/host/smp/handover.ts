@@ -12,11 +12,12 @@
  *     a slot be used again, or a block of the kernel's ring go back.
  *
  * One writer and one reader a ring: the writer owns the tail, the reader the head. Entries are written plainly and published by an
- * atomic store of the tail; a frame and its fragments are published together. The ring of tickets has a place for each, so it is
+ * atomic store of the tail; a frame and its fragments are published together. Each side keeps its own count and what it has last seen of
+ * the other's, and publishes once for many (`publish`): a word that two processors write and read by turns costs more than all the rest. The ring of tickets has a place for each, so it is
  * never full. Bound: what the ring holds (1,000 frames, as a backlog), and TICKETS pieces of memory.
  *
  * Not copied while few are out, because a copy costs more than the reference. But a held frame holds its block of the packet ring, and
- * with all blocks held the kernel drops what is for other CPUs too: from HELD_MAX on frames go in slots of ours (handoverReady).
+ * with all blocks held the kernel drops what is for other CPUs too: from a number on (RemoteCpu.heldMax) frames go in slots of ours.
  */
 import { FreeStack } from '../../base/free_stack.ts';
 import type { Arena } from '../../skb/arena.ts';
@@ -73,6 +74,10 @@ export class HandoverSender {
   readonly #tickets = new FreeStack(TICKETS);
   /** Frames that wait in the ring are no more than this. (`netdev_max_backlog`) */
   maxBacklog = 1000;
+  #tail: number;
+  #published: number;
+  /** How far the other CPU was when it was looked at last. */
+  #headSeen: number;
 
   constructor(memory: PairMemory, arena: Arena) {
     this.#control = memory.control;
@@ -83,11 +88,14 @@ export class HandoverSender {
     this.#tickets.fill(0, TICKETS);
     // Whoever was this CPU before has got everything back.
     this.#control[FREED] = this.#control[RETURNED]!;
+    this.#tail = this.#control[TAIL]!;
+    this.#published = this.#tail;
+    this.#headSeen = this.#tail;
   }
 
   /** Entries that were ever put in, and that were taken out, modulo 2^32. */
   get tail(): number {
-    return this.#control[TAIL]! >>> 0;
+    return this.#tail >>> 0;
   }
 
   get head(): number {
@@ -97,6 +105,14 @@ export class HandoverSender {
   /** Entries that wait. */
   get length(): number {
     return (this.tail - this.head) >>> 0;
+  }
+
+  /** There is no room for so many entries more. */
+  full(pieces: number): boolean {
+    const most = this.maxBacklog + 1 - pieces;
+    if ((this.#tail - this.#headSeen) >>> 0 <= most) return false;
+    this.#headSeen = Atomics.load(this.#control, HEAD);
+    return (this.#tail - this.#headSeen) >>> 0 > most;
   }
 
   /** Memory is on its way back. */
@@ -110,23 +126,30 @@ export class HandoverSender {
   }
 
   /**
-   * Puts the frame in; it is gone then. False: there is no room, and it is still the caller's. `device` is its number on every CPU.
+   * Puts the frame in; it is gone then, and the other CPU sees it from publish() on. False: there is no room, and it is still the caller's. `device` is its number on every CPU.
    * Not called for a frame that somebody else holds (`users`).
    */
   send(skb: SkBuff, device: number, kind: number): boolean {
     const { pool } = skb;
     const pieces = 1 + pool.info.nrFrags[skb.shinfo]!;
-    if (this.length + pieces > this.maxBacklog + 1) return false;
+    if (this.full(pieces)) return false;
     if (this.#tickets.depth < pieces) {
       this.reap();
       if (this.#tickets.depth < pieces) return false;
     }
-    const tail = this.#control[TAIL]!;
+    const tail = this.#tail;
     this.#writeFrame(skb, tail & RING_MASK, device, kind | ((pieces - 1) << 8));
     for (let i = 1; i < pieces; i++) this.#writeFragment(skb, i - 1, (tail + i) & RING_MASK);
-    Atomics.store(this.#control, TAIL, (tail + pieces) | 0);
+    this.#tail = (tail + pieces) | 0;
     pool.consume(skb);
     return true;
+  }
+
+  /** The other CPU sees what was sent up to here. */
+  publish(): void {
+    if (this.#published === this.#tail) return;
+    this.#published = this.#tail;
+    Atomics.store(this.#control, TAIL, this.#tail);
   }
 
   #writeFrame(skb: SkBuff, index: number, device: number, kind: number): void {
@@ -198,9 +221,10 @@ export class HandoverSender {
    * kind; what it held is taken back. Gives how many pieces of memory it held. (`dev_cpu_dead`)
    */
   takeBack(pool: SkbPool, again: (skb: SkBuff, device: number, kind: number) => void): number {
+    this.publish();
     this.reap();
     const e = this.#entries;
-    const end = this.#control[TAIL]!;
+    const end = this.#tail;
     let head = Atomics.load(this.#control, TAKEN);
     while (head !== end) {
       const at = (head & RING_MASK) * ENTRY_WORDS;
@@ -216,6 +240,7 @@ export class HandoverSender {
     }
     Atomics.store(this.#control, HEAD, head);
     Atomics.store(this.#control, TAKEN, head);
+    this.#headSeen = head;
     let held = 0;
     for (let ticket = 0; ticket < TICKETS; ticket++) {
       if (this.#bufs[ticket]! < 0) continue;
@@ -259,6 +284,10 @@ export class HandoverReceiver {
   kind = 0;
   /** Frames for which there was no sk_buff. */
   noMemory = 0;
+  #head: number;
+  #tailSeen: number;
+  #returned: number;
+  #pieces = 0;
 
   /** `onGiven` runs after a ticket was given back. */
   constructor(memory: PairMemory, pool: SkbPool, onGiven: () => void) {
@@ -272,10 +301,13 @@ export class HandoverReceiver {
       onGiven();
     };
     this.#first = pool.arena.addForeign(TICKETS, give);
+    this.#head = this.#control[HEAD]!;
+    this.#tailSeen = this.#head;
+    this.#returned = this.#control[RETURNED]!;
   }
 
   get length(): number {
-    return (Atomics.load(this.#control, TAIL) - this.#control[HEAD]!) >>> 0;
+    return (Atomics.load(this.#control, TAIL) - this.#head) >>> 0;
   }
 
   /**
@@ -285,8 +317,11 @@ export class HandoverReceiver {
   take(): SkBuff | null {
     const e = this.#entries;
     for (;;) {
-      const head = this.#control[HEAD]!;
-      if (Atomics.load(this.#control, TAIL) === head) return null;
+      const head = this.#head;
+      if (this.#tailSeen === head) {
+        this.#tailSeen = Atomics.load(this.#control, TAIL);
+        if (this.#tailSeen === head) return null;
+      }
       const at = (head & RING_MASK) * ENTRY_WORDS;
       const pieces = 1 + (e[at + KIND]! >>> 8);
       const skb = readFrame(e, at, this.#stamps[head & RING_MASK]!, this.#pool, this.#adopt(e[at + TICKET]!));
@@ -307,11 +342,15 @@ export class HandoverReceiver {
     }
   }
 
-  #pieces = 0;
-
-  /** The frame that take() gave has gone its way: its place in the ring is free. */
+  /** The frame that take() gave has gone its way. */
   taken(): void {
-    Atomics.store(this.#control, HEAD, (this.#control[HEAD]! + this.#pieces) | 0);
+    this.#head = (this.#head + this.#pieces) | 0;
+  }
+
+  /** The other CPU sees which places in the ring are free, and which memory it has back. */
+  publish(): void {
+    if (this.#control[HEAD] !== this.#head) Atomics.store(this.#control, HEAD, this.#head);
+    if (this.#control[RETURNED] !== this.#returned) Atomics.store(this.#control, RETURNED, this.#returned);
   }
 
   #adopt(ticket: number): number {
@@ -321,9 +360,8 @@ export class HandoverReceiver {
   }
 
   #give(ticket: number): void {
-    const at = this.#control[RETURNED]!;
-    this.#returns[at & TICKET_MASK] = ticket;
-    Atomics.store(this.#control, RETURNED, (at + 1) | 0);
+    this.#returns[this.#returned & TICKET_MASK] = ticket;
+    this.#returned = (this.#returned + 1) | 0;
   }
 }
 
@@ -361,19 +399,16 @@ function readFrame(e: Int32Array, at: number, tstampUs: number, pool: SkbPool, b
   return skb;
 }
 
-/** Frames of a kernel's ring that another CPU holds before the next ones are copied: a held frame holds its block. */
-const HELD_MAX = 256;
-
 /**
- * A frame that can be handed over, which nobody else has and without a chain: the same, or a copy of it. `held`: pieces of memory that
- * the other CPU has already. Null: there is no memory, and
+ * A frame that can be handed over, which nobody else has and without a chain: the same, or a copy of it. With
+ * `copyRing` one that lies in a kernel's ring is copied too, if there is memory. Null: there is no memory, and
  * the frame is dropped.
  */
-export function handoverReady(skb: SkBuff, held: number): SkBuff | null {
+export function handoverReady(skb: SkBuff, copyRing: boolean): SkBuff | null {
   const { pool, arena } = skb;
   let own = skb;
   const must = skb.users !== 1 || skbCloned(skb);
-  if (must || (held >= HELD_MAX && skb.buf >= arena.slots)) {
+  if (must || (copyRing && skb.buf >= arena.slots)) {
     const copy = skbCopy(skb);
     if (copy !== null) {
       pool.consume(skb);

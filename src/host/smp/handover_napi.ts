@@ -28,7 +28,7 @@ import type { RemoteCpu } from './remote_cpu.ts';
 const WEIGHT = 64;
 const GIVEN_MAX = 256;
 /** Frames of one giver before it is the next one's turn. */
-const TURN = 8;
+const TURN = 16;
 const TAKEN_OVER = counterAt('taken_over');
 
 /** A CPU that hands over to this one. */
@@ -46,7 +46,6 @@ export class HandoverNapi {
   onXmit: (skb: SkBuff, dev: NetDevice) => void;
   /** Called at each poll, before anything else: CPUs that came or went. */
   onLook: () => void = () => {};
-  readonly #net: Net;
   readonly #me: number;
   readonly #softnet: Softnet;
   readonly #table: CpuTable;
@@ -67,7 +66,6 @@ export class HandoverNapi {
     remotes: readonly RemoteCpu[],
     onXmit: (skb: SkBuff, dev: NetDevice) => void,
   ) {
-    this.#net = net;
     this.#me = me;
     this.#softnet = net.softnet[me]!;
     this.#table = table;
@@ -132,6 +130,7 @@ export class HandoverNapi {
       this.#up(skb, receiver.device, receiver.kind);
       receiver.taken();
     }
+    if (n > 0) receiver.publish();
     return n;
   }
 
@@ -160,8 +159,8 @@ export class HandoverNapi {
 
   #gave(giver: Giver): void {
     giver.given++;
-    // Freed by an application, outside of a poll: nobody else will say so.
-    if (giver.given >= GIVEN_MAX || (!this.#polling && !this.#net.machine.cpu.inSoftirq)) this.#wake(giver);
+    // Outside of a poll of ours nobody else will say so.
+    if (giver.given >= GIVEN_MAX || !this.#polling) this.#wake(giver);
   }
 
   #wakeOwners(all: boolean): void {
@@ -171,6 +170,7 @@ export class HandoverNapi {
 
   #wake(giver: Giver): void {
     giver.given = 0;
+    giver.receiver.publish();
     this.#bells.ring(giver.cpu);
   }
 }

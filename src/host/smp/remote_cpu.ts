@@ -21,17 +21,25 @@ import { HANDOVER_RECEIVE, HANDOVER_XMIT, type HandoverSender, handoverReady } f
 const HANDED_OVER = counterAt('handed_over');
 const XMIT_HANDED_OVER = counterAt('xmit_handed_over');
 
+/** Frames that the other CPU is not shown before. */
+const PUBLISH_MAX = 32;
+/** A quarter of a backlog. */
+const HELD_MAX = 256;
+
 export class RemoteCpu implements CpuBacklog {
   readonly cpu: number;
   readonly sender: HandoverSender;
   online = false;
   ipiNext: CpuBacklog | null = null;
+  /** Frames of a kernel's ring that it holds before the next ones are copied: a held frame holds its block. */
+  heldMax = HELD_MAX;
   readonly #me: number;
   readonly #table: CpuTable;
   readonly #counters: Float64Array;
   readonly #bells: Doorbells;
   readonly #devices: DeviceNumbers;
   #owed = false;
+  #unpublished = 0;
 
   /** `me` hands over to `cpu`. */
   constructor(
@@ -75,15 +83,11 @@ export class RemoteCpu implements CpuBacklog {
       skb.pool.kfree(skb, DropReason.DEV_READY);
       return NET_RX_DROP;
     }
-    const own = handoverReady(skb, this.sender.out);
+    if (!this.online || this.sender.full(1)) return this.#drop(skb);
+    const own = handoverReady(skb, this.sender.out >= this.heldMax);
     if (own === null) return NET_RX_DROP;
-    if (!this.online || !this.sender.send(own, this.#devices.numberOf(dev), HANDOVER_RECEIVE)) {
-      this.#table.countPairDrop(this.#me, this.cpu);
-      dev.stats.add(STAT_RX_DROPPED);
-      own.pool.kfree(own, DropReason.CPU_BACKLOG);
-      return NET_RX_DROP;
-    }
-    this.#counters[HANDED_OVER]!++;
+    if (!this.sender.send(own, this.#devices.numberOf(dev), HANDOVER_RECEIVE)) return this.#drop(own);
+    if (++this.#unpublished === PUBLISH_MAX) this.#publish();
     if (!this.#owed) {
       this.#owed = true;
       from.owe(this);
@@ -91,16 +95,31 @@ export class RemoteCpu implements CpuBacklog {
     return NET_RX_SUCCESS;
   }
 
+  #drop(skb: SkBuff): number {
+    this.#table.countPairDrop(this.#me, this.cpu);
+    devOf(skb).stats.add(STAT_RX_DROPPED);
+    skb.pool.kfree(skb, DropReason.CPU_BACKLOG);
+    return NET_RX_DROP;
+  }
+
   /** The frame is to be sent by the device of its number there. False: no room, and it is still the caller's. */
   xmit(skb: SkBuff, device: number): boolean {
     if (!this.online || !this.sender.send(skb, device, HANDOVER_XMIT)) return false;
     this.#counters[XMIT_HANDED_OVER]!++;
+    this.#publish();
     this.#bells.ring(this.cpu);
     return true;
   }
 
+  #publish(): void {
+    this.#counters[HANDED_OVER]! += this.#unpublished;
+    this.#unpublished = 0;
+    this.sender.publish();
+  }
+
   interrupt(): void {
     this.#owed = false;
+    this.#publish();
     this.#bells.ring(this.cpu);
   }
 }

@@ -155,7 +155,7 @@ const SEEN_OPS: DeviceOps = {
   startXmit(skb, dev) {
     const { owners, remotes, number } = dev.priv as Seen;
     const { len } = skb;
-    const own = handoverReady(skb, 0);
+    const own = handoverReady(skb, false);
     if (own !== null && handOut(own, owners, remotes, number)) {
       dev.stats.add(STAT_TX_PACKETS);
       dev.stats.add(STAT_TX_BYTES, len);
