@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { amount, curve, type Figure, quantiles } from '../harness.ts';
 import { chart } from './chart.ts';
 import { linearScale, logScale, short } from './scale.ts';
-import { textWidth, wrap } from './svg.ts';
+import { BOLD, textWidth, wrap } from './svg.ts';
 
 /** Any figure that a bench can come up with, numbers that are none included. */
 const number = fc.oneof(fc.double({ min: -1e12, max: 1e12 }), fc.constantFrom(0, 1, Number.NaN, Infinity, -Infinity));
@@ -59,10 +59,10 @@ describe('chart', () => {
         if (svg === null) return;
         expect(svg).not.toMatch(/="[^"]*(NaN|Infinity|undefined)/);
         const [, width = '', height = ''] = /viewBox="0 0 (\d+) (\d+)"/.exec(svg)!;
-        for (const [, x, y, size, anchor, text] of svg.matchAll(
-          /<text x="([-\d.]+)" y="([-\d.]+)" font-size="(\d+)" text-anchor="(\w+)"[^>]*>([^<]*)</g,
+        for (const [, x, y, size, anchor, how, text] of svg.matchAll(
+          /<text x="([-\d.]+)" y="([-\d.]+)" font-size="(\d+)" text-anchor="(\w+)"([^>]*)>([^<]*)</g,
         )) {
-          const wide = textWidth(text!.replace(/&#\d+;/g, '&'), Number(size));
+          const wide = textWidth(text!.replace(/&#\d+;/g, '&'), Number(size)) * (how!.includes('bold') ? BOLD : 1);
           const left = Number(x) - wide * { start: 0, middle: 0.5, end: 1 }[anchor as 'start' | 'middle' | 'end'];
           expect(left, text).toBeGreaterThanOrEqual(0);
           expect(left + wide, text).toBeLessThanOrEqual(Number(width));

@@ -5,7 +5,7 @@
 import type { Allocation, Amount, Curve, Figure, Quantiles, Ratio } from '../figures.ts';
 import { limitPanel, quantilePanel, ratioPanel, WIDTH } from './rows.ts';
 import { linearScale, logScale, short } from './scale.ts';
-import { colours, Drawing, textWidth, wrap } from './svg.ts';
+import { BOLD, colours, Drawing, textWidth, wrap } from './svg.ts';
 
 const MARGIN = 16;
 const PLOT_LEFT = 78;
@@ -19,7 +19,7 @@ export function chart(question: string, figures: readonly Figure[]): string | nu
     figures.filter((figure): figure is T => (kinds as string[]).includes(figure.kind));
   const drawing = new Drawing();
   let y = MARGIN;
-  for (const line of wrap(question, WIDTH - 2 * MARGIN, 14)) {
+  for (const line of wrap(question, WIDTH - 2 * MARGIN, 14 * BOLD)) {
     y += 18;
     drawing.text(MARGIN, y - 4, line, { size: 14, style: 'bold' });
   }
@@ -38,7 +38,7 @@ export function chart(question: string, figures: readonly Figure[]): string | nu
 /** Lines over two axes, their names in a legend above. */
 function curvePanel(drawing: Drawing, top: number, figure: Curve): number {
   let y = top;
-  for (const line of wrap(figure.what, WIDTH - 2 * MARGIN, 13)) {
+  for (const line of wrap(figure.what, WIDTH - 2 * MARGIN, 13 * BOLD)) {
     y += 18;
     drawing.text(MARGIN, y, line, { size: 13, style: 'bold' });
   }

@@ -3,9 +3,9 @@
 //   ratios      ours / peer        ----|====o--       from 1 on, on a log axis: a half and a double are as far from 1
 //   limits      share of limit     =====o--   |       what has a limit of its own, as a part of it
 //   quantiles   p50 o----o--o----o max                on a log axis, one row a receiver
-import type { Allocation, Amount, Limit, Quantiles, Ratio } from '../figures.ts';
+import type { Allocation, Amount, Quantiles, Ratio } from '../figures.ts';
 import { linearScale, logScale, type Scale, short } from './scale.ts';
-import { colours, type Drawing, textWidth, wrap } from './svg.ts';
+import { BOLD, colours, type Drawing, textWidth, wrap } from './svg.ts';
 
 /** Pixels. The three columns of a panel. */
 export const WIDTH = 800;
@@ -44,7 +44,7 @@ export function ratioPanel(drawing: Drawing, top: number, ratios: readonly Ratio
       max,
       limits: Object.values(limit),
       ok,
-      words: [verdict(`${short(ratio)} (${short(min)} to ${short(max)})`, limit, ok), `of ${unit}`].flat(),
+      words: [verdict(figure, ratio), `of ${unit}`].flat(),
     };
   });
   const values = rows.flatMap(({ value, min, max, limits }) => [value, min, max, ...limits]);
@@ -60,7 +60,7 @@ export function limitPanel(drawing: Drawing, top: number, figures: readonly (Amo
     const bound = limit.atMost ?? limit.atLeast ?? 0;
     if (!(bound > 0)) return [];
     const part = (n: number) => Math.max(0, n / bound);
-    const words = [...verdict(`${short(value)} (${short(min)} to ${short(max)})`, limit, ok), unit];
+    const words = [...verdict(figure, value), unit];
     return [{ name: what, value: part(value), min: part(min), max: part(max), limits: [1], ok, words }];
   });
   if (rows.length === 0) return top;
@@ -97,8 +97,9 @@ export function quantilePanel(drawing: Drawing, top: number, figure: Quantiles):
   return y;
 }
 
-/** The words beside a number: what its limit is and whether it is kept. */
-export function verdict(number: string, limit: Limit, ok: boolean): string[] {
+/** The number, its range, and whether its limit is kept. */
+function verdict({ min, max, limit, ok }: Ratio | Amount | Allocation, value: number): string[] {
+  const number = `${short(value)}${min === max ? '' : ` (${short(min)} to ${short(max)})`}`;
   const bounds = [
     limit.atLeast === undefined ? '' : `at least ${short(limit.atLeast)}`,
     limit.atMost === undefined ? '' : `at most ${short(limit.atMost)}`,
@@ -143,7 +144,7 @@ function frame(
   scale: Scale,
 ): { y: number; middles: number[] } {
   let y = top;
-  for (const line of wrap(title, WIDTH - 2 * MARGIN, TITLE_SIZE)) {
+  for (const line of wrap(title, WIDTH - 2 * MARGIN, TITLE_SIZE * BOLD)) {
     y += 18;
     drawing.text(MARGIN, y, line, { size: TITLE_SIZE, style: 'bold' });
   }

@@ -44,6 +44,9 @@ export interface TextOptions {
   readonly fill?: string;
 }
 
+/** How much wider bold letters are. */
+export const BOLD = 1.12;
+
 /** Upper bound of a text's width in pixels. */
 export function textWidth(text: string, size: number): number {
   let sum = 0;

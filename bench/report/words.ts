@@ -11,15 +11,15 @@ export function lines(figure: Figure): string[] {
     case 'ratio': {
       const { what, a, b, unit, rounds } = figure;
       const sides = `${a.name} ${short(a.median)}, ${b.name} ${short(b.median)} ${unit}`;
-      const found = `${a.name} / ${b.name} = ${short(figure.ratio)} ${range(figure)} in ${rounds.length} rounds`;
+      const found = `${a.name} / ${b.name} = ${short(figure.ratio)}${range(figure)} in ${rounds.length} rounds`;
       return [`${what}: ${found}; ${sides}${held(figure)}`];
     }
     case 'bytes': {
-      const found = `${short(figure.bytes)} bytes a frame ${range(figure)}, ${figure.frames} frames a trial`;
+      const found = `${short(figure.bytes)} bytes a frame${range(figure)}, ${figure.frames} frames a trial`;
       return [`${figure.what}: ${found}${held(figure)}`];
     }
     case 'amount':
-      return [`${figure.what}: ${short(figure.value)} ${figure.unit} ${range(figure)}${held(figure)}`];
+      return [`${figure.what}: ${short(figure.value)} ${figure.unit}${range(figure)}${held(figure)}`];
     case 'quantiles':
       return figure.sides.map(
         ({ name, samples, p50, p99, p999, max }) =>
@@ -53,7 +53,7 @@ export function tables(figures: readonly Figure[]): string[] {
     of('ratio').map((figure) => [
       figure.what,
       `${figure.a.name} / ${figure.b.name}`,
-      `${short(figure.ratio)} ${range(figure)}`,
+      `${short(figure.ratio)}${range(figure)}`,
       `${short(figure.a.median, true)} / ${short(figure.b.median, true)} ${figure.unit}`,
       limitWords(figure.limit, figure.ok),
     ]),
@@ -63,12 +63,12 @@ export function tables(figures: readonly Figure[]): string[] {
     [
       ...of('amount').map((figure) => [
         figure.what,
-        `${short(figure.value)} ${range(figure)} ${figure.unit}`,
+        `${short(figure.value)}${range(figure)} ${figure.unit}`,
         limitWords(figure.limit, figure.ok),
       ]),
       ...of('bytes').map((figure) => [
         figure.what,
-        `${short(figure.bytes)} ${range(figure)} bytes a frame`,
+        `${short(figure.bytes)}${range(figure)} bytes a frame`,
         limitWords(figure.limit, figure.ok),
       ]),
     ],
@@ -128,8 +128,9 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
   return [row(head), `|${' --- |'.repeat(head.length)}`, ...rows.map(row)].join('\n');
 }
 
+/** With a space in front; nothing where there was but one. */
 function range({ min, max }: { readonly min: number; readonly max: number }): string {
-  return `(${short(min)} to ${short(max)})`;
+  return min === max ? '' : ` (${short(min)} to ${short(max)})`;
 }
 
 function held({ limit, ok }: { readonly limit: Limit; readonly ok: boolean }): string {
