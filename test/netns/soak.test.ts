@@ -4,7 +4,7 @@
  *
  *     NETPOLL_SOAK_SECONDS=600 NETPOLL_SOAK_SEED=7 npx vitest run test/netns/soak.test.ts       20 seconds and a seed of its own if absent
  *
- * The seed is printed. It gives the same faults in the same order; times are the machine's.
+ * NETPOLL_SOAK_LANES=smp,tap and NETPOLL_SOAK_FAULTS=deleted,down leave out the rest. The seed is printed. It gives the same faults in the same order; times are the machine's.
  */
 import { afterAll, describe, expect, it } from 'vitest';
 import { lacks, titled } from './needs.ts';

@@ -68,6 +68,9 @@ const GENERATION = 1;
 const ASLEEP = 2;
 const BELL = 3;
 const POSTS_READ = 4;
+/** What a packet socket counted, on its way into the counters: under way, frames, drops, freezes. */
+const PACKET_COUNTS = 8;
+const PACKET_COUNTS_WORDS = 4;
 const DESCRIPTORS = 16;
 
 /** Where each part lies, in words of 4 bytes; doubles first, so that they are aligned. */
@@ -132,6 +135,12 @@ export class CpuTable {
     this.#rows = new Int32Array(this.memory, this.#layout.cpus * 4, cpus * CPU_WORDS);
     this.#pairDrops = new Float64Array(this.memory, this.#layout.pairDrops * 4, cpus * cpus);
     if (memory === undefined) this.sockFlows().fill(0xffff);
+  }
+
+  /** Where the CPU has the kernel put a packet socket's counts: 1 while they are under way, then what they are. (descriptors.ts) */
+  packetCounts(cpu: number): Int32Array {
+    const at = cpu * CPU_WORDS + PACKET_COUNTS;
+    return this.#rows.subarray(at, at + PACKET_COUNTS_WORDS);
   }
 
   /** Bit k: CPU k is online. (`cpu_online_mask`) */

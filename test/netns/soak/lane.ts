@@ -154,6 +154,8 @@ export class Lane {
 
   /** A TAP device has no other end to be unplugged; one thread alone is the process. */
   #has(fault: string): boolean {
+    const only = process.env.NETPOLL_SOAK_FAULTS?.split(',');
+    if (only !== undefined && !only.includes(fault)) return false;
     if (fault === 'unplugged') return this.scheme !== 'tap';
     return fault !== 'worker killed' || this.scheme === 'smp';
   }
