@@ -25,6 +25,7 @@ export { type SockFilter, udpPortFilter } from './packet/bpf_filter.ts';
 export { FANOUT_MODES, type Fanout, type FanoutMode } from './packet/fanout.ts';
 export { PacketPort, type PacketPortOptions } from './packet/packet_port.ts';
 export { PcapPort } from './pcap/pcap_port.ts';
+export { QemuPort } from './qemu/qemu_port.ts';
 export { HostCpu } from './smp/cpu.ts';
 export { CPU_COUNTERS, type CpuCounter, CpuTable } from './smp/cpu_table.ts';
 export { ProgramCpu, runOnCpu } from './smp/program.ts';
