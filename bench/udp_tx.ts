@@ -63,6 +63,7 @@ export async function run(): Promise<Figure[]> {
         options,
       ),
       bytesPerFrame('heap of the sender, one by one', single.send, FRAMES, { atMost: 0.1 }),
+      bytesPerFrame('heap of the sender, one a burst', sender(port, false, 1).send, FRAMES / 4, { atMost: 0.1 }),
       bytesPerFrame('heap of the sender, merged', merged.send, FRAMES, { atMost: 0.1 }),
     ];
   } finally {
@@ -87,7 +88,7 @@ function peer(peers: Peers, port: number, ...mode: string[]): number {
   return sent / (cpuNs / 1e9);
 }
 
-function sender(toPort: number, segment: boolean): { send: (n: number) => void } {
+function sender(toPort: number, segment: boolean, burst = BURST): { send: (n: number) => void } {
   const memory = createHostArena({ slots: 512, reserveBytes: 0 });
   const port = openPort('udp:127.0.0.1:0', new HostExecutive(), { segment });
   port.open(memory, () => {});
@@ -107,7 +108,7 @@ function sender(toPort: number, segment: boolean): { send: (n: number) => void }
   return {
     send(n) {
       for (let sent = 0; sent < n; ) {
-        sent += port.txBurst(0, batch, BURST);
+        sent += port.txBurst(0, batch, burst);
         while (port.txReap(0, done) > 0);
       }
     },

@@ -50,6 +50,8 @@ export interface Libc {
   ): number;
   /** The same from an address; `addressAt` 0: to whom the socket is bound or connected. For the data path: nothing is converted. */
   sendtoAt(fd: number, at: number, length: number, flags: number, addressAt: number, addressLength: number): number;
+  /** One datagram as a struct msghdr says. */
+  sendmsg(fd: number, messageAt: number, flags: number): number;
   recv(fd: number, bytes: Uint8Array, length: number, flags: number): number;
   recvmmsg(fd: number, vectorAt: number, count: number, flags: number, timeoutAt: number): number;
   sendmmsg(fd: number, vectorAt: number, count: number, flags: number): number;
@@ -130,6 +132,7 @@ export function loadLibc(require: (name: string) => unknown): Libc {
     ifNametoindex: f('uint if_nametoindex(str)'),
     sendto: f('intptr_t sendto(int, void *, size_t, int, void *, uint)'),
     sendtoAt: f('intptr_t sendto(int, uintptr_t, size_t, int, uintptr_t, uint)'),
+    sendmsg: f('intptr_t sendmsg(int, uintptr_t, int)'),
     recv: f('intptr_t recv(int, void *, size_t, int)'),
     recvmmsg: f('int recvmmsg(int, uintptr_t, uint, int, uintptr_t)'),
     sendmmsg: f('int sendmmsg(int, uintptr_t, uint, int)'),

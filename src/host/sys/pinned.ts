@@ -29,3 +29,8 @@ export function writeWord(view: DataView, o: number, value: number): void {
 export function highWord(low: number, upper: number): number {
   return low >= TWO_32 ? upper + 1 : upper;
 }
+
+/** The memory as 32-bit words, in the machine's order. */
+export function wordsOf({ bytes }: Pinned): Int32Array {
+  return new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length >>> 2);
+}

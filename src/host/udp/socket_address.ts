@@ -69,9 +69,11 @@ export interface UdpFamilies {
   readonly nameLen: number;
 }
 
+const SIN_PORT = 2;
+const IPV4_DEST = 16;
 const IPV6_DEST = 24;
 
-/** Writes to `name` where the datagram goes whose frame is at `eth`. False: not a family of this socket. */
+/** Writes to `name` where the datagram goes whose frame is at `eth`; an AF_INET name is one already. False: not a family of this socket. */
 export function writeDestination(
   names: DataView,
   name: number,
@@ -86,7 +88,8 @@ export function writeDestination(
   const isFour = view.getUint16(eth + 12) === ETH_P_IP;
   if (isFour ? !four : !six) return false;
   if (!six) {
-    writeSockaddrIn(names, name, port, ipv4Dest(view, ip));
+    names.setInt16(name + SIN_PORT, port);
+    names.setInt32(name + SIN_ADDR, view.getInt32(ip + IPV4_DEST));
   } else if (isFour) {
     writeSockaddrIn6(names, name, port, 0);
     writeMapped(names, name + SIN6_ADDR, ipv4Dest(view, ip));

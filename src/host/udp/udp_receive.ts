@@ -18,7 +18,7 @@ import { CHECKSUM_UNNECESSARY } from '../../skb/checksum_state.ts';
 import type { HostArena, RingArea } from '../arena.ts';
 import { EAGAIN, EINTR } from '../sys/errno.ts';
 import { type Libc, libc } from '../sys/libc.ts';
-import { highWord, type Pinned, pinned, writeWord } from '../sys/pinned.ts';
+import { highWord, type Pinned, pinned, wordsOf, writeWord } from '../sys/pinned.ts';
 import {
   AF_INET6,
   IOVEC_SIZE,
@@ -316,7 +316,3 @@ export class UdpReceive {
 
 /** Tails are copied from and never handed up. */
 function noFrame(): void {}
-
-function wordsOf(memory: Pinned): Int32Array {
-  return new Int32Array(memory.bytes.buffer, memory.bytes.byteOffset, memory.bytes.length >>> 2);
-}

@@ -1,7 +1,7 @@
 // hot
 /**
  * The transmit half of a queue of a udp port: reads address and port off each frame's headers and sends the payload from where
- * it lies in the arena, one by sendto(), several in one sendmmsg().
+ * it lies in the arena, one by sendmsg(), several in one sendmmsg().
  *
  *     frames:    A 100 | A 100 | A 60 | B 100 | super-frame of B: 3000 in 1000s, in pieces
  *     messages:  A 260 by 100         | B 100 | B 3000 by 1000                             (UDP_SEGMENT: the kernel cuts them)
@@ -19,7 +19,7 @@ import type { HostArena } from '../arena.ts';
 import { DoneTags } from '../done_tags.ts';
 import { EAGAIN, EINTR, ENOBUFS } from '../sys/errno.ts';
 import { type Libc, libc } from '../sys/libc.ts';
-import { type Pinned, pinned, writeWord } from '../sys/pinned.ts';
+import { highWord, type Pinned, pinned, wordsOf, writeWord } from '../sys/pinned.ts';
 import {
   IOVEC_SIZE,
   MMSGHDR_SIZE,
@@ -32,7 +32,7 @@ import {
   MSG_NAMELEN,
 } from '../sys/socket.ts';
 import { findUdp } from './frame_headers.ts';
-import { NAME_SIZE, sameName, type UdpFamilies, writeDestination } from './socket_address.ts';
+import { NAME_SIZE, sameName, type UdpFamilies, writeDestination, writeSockaddrIn } from './socket_address.ts';
 import { SEGMENT_SIZE, writeSegmentControl } from './udp_control.ts';
 import type { UdpErrors } from './udp_errors.ts';
 
@@ -79,14 +79,17 @@ export class UdpTransmit {
   readonly #size = new Int32Array(TX_BURST);
   readonly #segment = new Int32Array(TX_BURST);
   readonly #closed = new Uint8Array(TX_BURST);
+  /** The same memory as words: the kernel's numbers are little-endian, and so is this machine. */
+  readonly #words: Int32Array = wordsOf(this.#vector);
+  readonly #iovecWords: Int32Array = wordsOf(this.#iovecs);
   readonly #baseLow: number;
   readonly #baseHigh: number;
+  readonly #vectorLow: number;
+  readonly #vectorHigh: number;
   #merge: boolean;
   #messages = 0;
   #iovecsUsed = 0;
   #pieceAt = 0;
-  /** Where the payload of message 0 lies, in the arena. */
-  #first = 0;
 
   constructor(fd: number, memory: HostArena, errors: UdpErrors, options: UdpTransmitOptions) {
     this.#fd = fd;
@@ -96,7 +99,10 @@ export class UdpTransmit {
     this.#merge = options.merge;
     this.#baseLow = memory.baseAt % TWO_32;
     this.#baseHigh = Math.floor(memory.baseAt / TWO_32);
+    this.#vectorLow = this.#iovecs.at % TWO_32;
+    this.#vectorHigh = Math.floor(this.#iovecs.at / TWO_32);
     for (let i = 0; i < TX_BURST; i++) {
+      if (!options.six) writeSockaddrIn(this.#names.view, i * NAME_SIZE, 0, 0);
       const message = i * MMSGHDR_SIZE;
       writeWord(this.#vector.view, message + MSG_NAME, this.#names.at + i * NAME_SIZE);
       this.#vector.view.setUint32(message + MSG_NAMELEN, options.nameLen, true);
@@ -160,18 +166,10 @@ export class UdpTransmit {
     }
   }
 
+  /** By addresses that are always the same: one made for the call, as sendto() wants it, would be a number on the heap. */
   #call(): number {
-    const { view } = this.#vector;
-    if (this.#messages > 1 || this.#segment[0] !== 0 || this.#iovecsUsed > 1) {
-      return this.#libc.sendmmsg(this.#fd, this.#vector.at, this.#messages, MSG_DONTWAIT);
-    }
-    // One datagram in one piece needs no vectors.
-    const nameLen = view.getUint32(MSG_NAMELEN, true);
-    const { at } = this.#names;
-    return this.#libc.sendtoAt(this.#fd, this.#memory.baseAt + this.#first, this.#size[0]!, MSG_DONTWAIT, at, nameLen) <
-      0
-      ? -1
-      : 1;
+    if (this.#messages > 1) return this.#libc.sendmmsg(this.#fd, this.#vector.at, this.#messages, MSG_DONTWAIT);
+    return this.#libc.sendmsg(this.#fd, this.#vector.at, MSG_DONTWAIT) < 0 ? -1 : 1;
   }
 
   #sent(messages: number): number {
@@ -210,7 +208,6 @@ export class UdpTransmit {
     const begin = this.#iovecsUsed;
     this.#open(to, size, gso);
     if (pieces > 0) this.#closed[to] = 1;
-    if (to === 0) this.#first = payload;
     if (inHead > 0 || pieces === 0) this.#iovec(payload, inHead);
     let left = size - inHead;
     for (let k = this.#pieceAt; k < this.#pieceAt + pieces && left > 0; k++) {
@@ -218,7 +215,7 @@ export class UdpTransmit {
       this.#iovec(batch.pieceOffset[k]!, len);
       left -= len;
     }
-    this.#vector.view.setUint32(to * MMSGHDR_SIZE + MSG_IOVLEN, this.#iovecsUsed - begin, true);
+    this.#words[(to * MMSGHDR_SIZE + MSG_IOVLEN) >>> 2] = this.#iovecsUsed - begin;
     this.#pieceAt += pieces;
     return true;
   }
@@ -242,18 +239,27 @@ export class UdpTransmit {
   }
 
   #open(to: number, size: number, gso: number): void {
-    const { view } = this.#vector;
+    const words = this.#words;
     const message = to * MMSGHDR_SIZE;
-    writeWord(view, message + MSG_IOV, this.#iovecs.at + this.#iovecsUsed * IOVEC_SIZE);
-    view.setUint32(message + MSG_CONTROL, 0);
-    view.setUint32(message + MSG_CONTROL + 4, 0);
-    view.setUint32(message + MSG_CONTROLLEN, 0, true);
+    const low = this.#vectorLow + this.#iovecsUsed * IOVEC_SIZE;
+    words[(message + MSG_IOV) >>> 2] = low | 0;
+    words[((message + MSG_IOV) >>> 2) + 1] = highWord(low, this.#vectorHigh);
+    if (this.#segment[to] !== 0) this.#whole(to);
     this.#count[to] = 1;
     this.#size[to] = size;
-    this.#segment[to] = 0;
     this.#closed[to] = gso !== 0 || size === 0 ? 1 : 0;
     if (gso !== 0 && gso < size) this.#cut(to, gso);
     this.#messages = to + 1;
+  }
+
+  /** Message `i` is one datagram; its last one was several. */
+  #whole(i: number): void {
+    const words = this.#words;
+    const control = (i * MMSGHDR_SIZE + MSG_CONTROL) >>> 2;
+    words[control] = 0;
+    words[control + 1] = 0;
+    words[(i * MMSGHDR_SIZE + MSG_CONTROLLEN) >>> 2] = 0;
+    this.#segment[i] = 0;
   }
 
   /** Has message `i` cut into datagrams of `segment` bytes. */
@@ -267,11 +273,11 @@ export class UdpTransmit {
 
   /** An address in the arena is written from its two halves: a double would be boxed on its way into another function. */
   #iovec(offset: number, len: number): void {
-    const { view } = this.#iovecs;
-    const o = this.#iovecsUsed++ * IOVEC_SIZE;
+    const words = this.#iovecWords;
+    const o = (this.#iovecsUsed++ * IOVEC_SIZE) >>> 2;
     const low = this.#baseLow + offset;
-    view.setUint32(o, low >>> 0, true);
-    view.setUint32(o + 4, low >= TWO_32 ? this.#baseHigh + 1 : this.#baseHigh, true);
-    view.setUint32(o + 8, len, true);
+    words[o] = low | 0;
+    words[o + 1] = highWord(low, this.#baseHigh);
+    words[o + 2] = len;
   }
 }
