@@ -6,6 +6,7 @@ import type { CoalesceParams } from '../device/coalesce.ts';
 import { ethtoolSetCoalesce } from '../device/ethtool.ts';
 import type { NetDevice } from '../device/net_device.ts';
 import type { Port } from '../drivers/nic/port.ts';
+import { PacketPort } from './packet/packet_port.ts';
 
 /**
  * Who brings fewer than 20,000 frames a second interrupts for each; above 100,000 the queue is polled every 250 us. A timer of such a grain
@@ -21,7 +22,7 @@ export const HOST_COALESCE: Partial<CoalesceParams> = {
   rxUsecsHigh: 250,
 };
 
-/** A packet port's kernel side hands frames over in blocks, at most one a millisecond, and holds ten thousands of them. */
+/** A packet port with a ring of blocks: its kernel side hands frames over in blocks, at most one a millisecond, and holds ten thousands of them. */
 export const PACKET_COALESCE: Partial<CoalesceParams> = {
   adaptiveRx: true,
   pktRateLow: 0,
@@ -35,7 +36,7 @@ export const PACKET_COALESCE: Partial<CoalesceParams> = {
  */
 export function setHostCoalesce(dev: NetDevice, port: Port, changes: Partial<CoalesceParams>): void {
   if (!port.caps.hasIrq && Object.keys(changes).length === 0) return;
-  const usual = port.name.startsWith('packet:') ? PACKET_COALESCE : HOST_COALESCE;
+  const usual = port instanceof PacketPort && !port.wakesPerFrame ? PACKET_COALESCE : HOST_COALESCE;
   const error = ethtoolSetCoalesce(dev, { ...usual, ...changes });
   if (error === 0) return;
   const known = (dev.ethtoolOps?.supportedCoalesceParams ?? []).join(', ');

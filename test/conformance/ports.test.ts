@@ -272,6 +272,7 @@ portCases(
 );
 describe.skipIf(noVeth !== null)(noVeth === null ? 'on a veth pair' : `packet port (skip: ${noVeth})`, () => {
   portCases('packet port', () => vethRig('packet'));
+  portCases('packet port, a slot a frame', () => vethRig('packet', { wakePerFrame: true }));
   portCases('xdp port', () => vethRig('xdp'));
   portCases('xdp port, generic', () => vethRig('xdp', { xdpMode: 'generic-copy' }));
 });

@@ -18,10 +18,12 @@ import { SetupError } from '../../base/status.ts';
 import { NETIF_F_HW_VLAN_CTAG_RX, NETIF_F_RXCSUM } from '../../device/features.ts';
 import type { FrameBatch, Port, PortCaps, PortRxMode } from '../../drivers/nic/port.ts';
 import type { Arena } from '../../skb/arena.ts';
+import { ETH_HLEN } from '../../wire/eth.ts';
 import { HostArena } from '../arena.ts';
 import type { HostExecutive } from '../executive.ts';
 import type { InterfaceNow } from '../netlink/interface_port.ts';
 import { ARPHRD_ETHER, ARPHRD_LOOPBACK, CarrierProbe, IFF_UP, interfaceFacts } from '../sys/interface.ts';
+import { SLOT_HEADROOM } from '../sys/packet.ts';
 import type { SockFilter } from './bpf_filter.ts';
 import { checkFanout, FANOUT_MEMBERS_MAX, type Fanout } from './fanout.ts';
 import { PacketMembership } from './packet_membership.ts';
@@ -32,10 +34,13 @@ import { TX_BURST, type TxSocket } from './tx_socket.ts';
 
 const RETIRE_MS = 1;
 const HEADROOM = 64;
+const VLAN_HLEN = 4;
 
 export interface PacketPortOptions extends PacketRingOptions {
   /** Longest wait of a frame in a block that does not fill, in milliseconds; 1 if absent. */
   readonly retireMs?: number;
+  /** Every frame wakes the reader at once, from a ring of slots (frame_ring.ts), instead of after retireMs with others; false if absent. */
+  readonly wakePerFrame?: boolean;
   /** A classic BPF program: frames that it refuses are not received. */
   readonly filter?: readonly SockFilter[];
   /** Receive frames for other stations too; false if absent. */
@@ -124,6 +129,11 @@ export class PacketPort implements Port {
   get counters(): Counters {
     this.#collect();
     return this.#counters;
+  }
+
+  /** A frame is told of at once, and not with its block. */
+  get wakesPerFrame(): boolean {
+    return this.#options.wakePerFrame ?? false;
   }
 
   /** The group that the port's queues are members of while it is open; -1: none. */
@@ -232,11 +242,21 @@ export class PacketPort implements Port {
       blockSize,
       blocks,
       retireMs: retireMs ?? RETIRE_MS,
+      slotSize: this.wakesPerFrame ? this.#slotSize() : 0,
       headroom: HEADROOM,
       filter,
       promiscuous: promiscuous ?? false,
       fanout: shares ? { ...fanout, ...(group !== undefined && { group }) } : undefined,
     };
+  }
+
+  /** Of a frame with everything in front of it; a block holds one at least. */
+  #slotSize(): number {
+    const longest = SLOT_HEADROOM + 16 + HEADROOM + ETH_HLEN + VLAN_HLEN + this.caps.mtu;
+    const slotSize = 2 ** Math.ceil(Math.log2(Math.max(2048, longest)));
+    if (slotSize <= this.tuning.blockSize) return slotSize;
+    const message = `frames of an mtu of ${this.caps.mtu} do not fit into blocks of ${this.tuning.blockSize} bytes`;
+    throw new SetupError('ERR_NETPOLL_RING', message);
   }
 
   #collect(): void {

@@ -2,7 +2,7 @@
 /**
  * One queue of a packet port: a receiving socket with its ring, a sending socket, and the interrupt.
  *
- *     kernel --> ring in the arena --> rxBurst          rx_ring.ts
+ *     kernel --> ring in the arena --> rxBurst          rx_ring.ts, or frame_ring.ts
  *     kernel <-- sendmmsg          <-- txBurst          tx_socket.ts
  *     ring socket --> edge-triggered epoll --> watch --> irq
  *
@@ -19,6 +19,7 @@ import { libc } from '../sys/libc.ts';
 import { EdgePoll } from '../sys/poll.ts';
 import { takeSocketError } from '../sys/socket.ts';
 import { TxModeration } from '../tx_moderation.ts';
+import { FrameRing } from './frame_ring.ts';
 import { openRxSocket, openTxSocket, type RxSocketOptions } from './packet_sockets.ts';
 import { GRANULE, RxRing } from './rx_ring.ts';
 import { TxSocket } from './tx_socket.ts';
@@ -36,7 +37,7 @@ export interface PacketQueuePlace {
 }
 
 export class PacketQueue {
-  readonly ring: RxRing;
+  readonly ring: RxRing | FrameRing;
   readonly tx: TxSocket;
   readonly rxFd: number;
   readonly txFd: number;
@@ -61,7 +62,8 @@ export class PacketQueue {
     let edge: EdgePoll | undefined;
     try {
       area = memory.takeRing(blockSize * blocks, GRANULE, (buf) => ring.recycle(buf));
-      const ring = new RxRing(memory, area, blockSize);
+      const { slotSize } = options;
+      const ring = slotSize > 0 ? new FrameRing(memory, area, slotSize) : new RxRing(memory, area, blockSize);
       const rx = openRxSocket(interfaceName, ifindex, area, options);
       rxFd = rx.fd;
       edge = new EdgePoll(rxFd);

@@ -21,8 +21,11 @@ import {
   PACKET_RX_RING,
   PACKET_STATISTICS,
   PACKET_VERSION,
+  SLOT_HEADROOM,
   sockaddrLl,
+  TPACKET_V2,
   TPACKET_V3,
+  tpacketReq,
   tpacketReq3,
 } from '../sys/packet.ts';
 import { pinned, writeWord } from '../sys/pinned.ts';
@@ -49,6 +52,8 @@ const SEND_BUFFER = 4 << 20;
 export interface RxSocketOptions {
   readonly blockSize: number;
   readonly retireMs: number;
+  /** Bytes of a slot, for a ring of slots (frame_ring.ts); 0: a ring of blocks. */
+  readonly slotSize: number;
   readonly headroom: number;
   readonly filter: readonly SockFilter[] | undefined;
   readonly promiscuous: boolean;
@@ -67,11 +72,15 @@ export function openRxSocket(name: string, ifindex: number, area: RingArea, opti
   const what = `receive on ${name}`;
   const fd = openPacketSocket(what, name, 'packet');
   try {
-    option(fd, PACKET_VERSION, TPACKET_V3, what);
-    if (options.headroom > FRAME_HEADROOM) option(fd, PACKET_RESERVE, options.headroom - FRAME_HEADROOM, what);
+    const { slotSize, blockSize, headroom } = options;
+    option(fd, PACKET_VERSION, slotSize > 0 ? TPACKET_V2 : TPACKET_V3, what);
+    const reserve = headroom - (slotSize > 0 ? SLOT_HEADROOM : FRAME_HEADROOM);
+    if (reserve > 0) option(fd, PACKET_RESERVE, reserve, what);
     // Since Linux 4.20; where it is missing the ring's walk leaves out what we sent ourselves.
     setInt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1);
-    const request = tpacketReq3(options.blockSize, area.length / options.blockSize, options.retireMs);
+    const blocks = area.length / blockSize;
+    const request =
+      slotSize > 0 ? tpacketReq(blockSize, blocks, slotSize) : tpacketReq3(blockSize, blocks, options.retireMs);
     const set = libc().setsockopt(fd, SOL_PACKET, PACKET_RX_RING, request, request.length);
     check(set, 'setsockopt', `${what}: make a ring of ${area.length} bytes`, 'a smaller ring may fit');
     mapOver(area.at, area.length, fd, `${what}: map the ring`);
@@ -120,7 +129,8 @@ export interface KernelDrops {
 /** What came, and what the kernel had no room for since it was asked last, and how often all blocks were ours (reading sets them to 0). */
 export function takeKernelDrops(fd: number): KernelDrops {
   const stats = Buffer.alloc(12);
-  if (getOption(fd, SOL_PACKET, PACKET_STATISTICS, stats) !== stats.length) return { frames: 0, drops: 0, freezes: 0 };
+  // A ring of slots has no third figure.
+  if (getOption(fd, SOL_PACKET, PACKET_STATISTICS, stats) < 8) return { frames: 0, drops: 0, freezes: 0 };
   return { frames: stats.readUInt32LE(0), drops: stats.readUInt32LE(4), freezes: stats.readUInt32LE(8) };
 }
 

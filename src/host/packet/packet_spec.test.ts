@@ -20,6 +20,7 @@ describe('packet spec', () => {
       name: 'eth0',
       options: { packetQueues: 2, fanout: { mode: 'lb' } },
     });
+    expect(parse('eth0,wake=frame').options).toEqual({ wakePerFrame: true });
     expect(parse('eth0,fanout=hash/17').options.fanout).toEqual({ mode: 'hash', group: 17 });
   });
 
@@ -28,6 +29,7 @@ describe('packet spec', () => {
     expect(why('eth0,queues=many')).toContain('queues needs a number');
     expect(why('eth0,queues')).toContain('queues needs a number');
     expect(why('eth0,fanout=fair')).toContain('hash, lb, cpu, rollover, rnd, qm');
+    expect(why('eth0,wake=always')).toContain('wake is frame or block');
     expect(why('eth0,fanout=hash/')).toContain('number of a group');
   });
 });

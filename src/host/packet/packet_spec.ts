@@ -1,22 +1,23 @@
 /**
  * What stands behind `packet:` in a device's name.
  *
- *     packet:IF[,queues=N][,fanout=MODE[/GROUP]]         packet:eth0   packet:eth0,queues=2   packet:eth0,fanout=lb/7
+ *     packet:IF[,queues=N][,fanout=MODE[/GROUP]][,wake=frame|block]
+ *     packet:eth0   packet:eth0,queues=2   packet:eth0,fanout=lb/7   packet:eth0,wake=frame
  */
 import { SetupError } from '../../base/status.ts';
 import { FANOUT_MODES, type Fanout, type FanoutMode } from './fanout.ts';
 
 export interface PacketSpec {
   readonly name: string;
-  readonly options: { readonly packetQueues?: number; readonly fanout?: Fanout };
+  readonly options: { readonly packetQueues?: number; readonly fanout?: Fanout; readonly wakePerFrame?: boolean };
 }
 
-const FORM = 'packet:IF[,queues=N][,fanout=MODE[/GROUP]]';
+const FORM = 'packet:IF[,queues=N][,fanout=MODE[/GROUP]][,wake=frame|block]';
 
 /** Throws SetupError `ERR_NETPOLL_SPEC` for an option that there is not, or a value that it cannot have. */
 export function parsePacketSpec(spec: string, rest: string): PacketSpec {
   const [name, ...words] = rest.split(',') as [string, ...string[]];
-  const options: { packetQueues?: number; fanout?: Fanout } = {};
+  const options: { packetQueues?: number; fanout?: Fanout; wakePerFrame?: boolean } = {};
   for (const word of words) {
     const [key, value = ''] = word.split('=', 2) as [string, string?];
     if (key === 'queues') {
@@ -24,6 +25,9 @@ export function parsePacketSpec(spec: string, rest: string): PacketSpec {
       options.packetQueues = Number(value);
     } else if (key === 'fanout') {
       options.fanout = parseFanout(spec, value);
+    } else if (key === 'wake') {
+      if (value !== 'frame' && value !== 'block') throw refusal(spec, 'wake is frame or block');
+      options.wakePerFrame = value === 'frame';
     } else {
       throw refusal(spec, `there is no option "${key}"`);
     }

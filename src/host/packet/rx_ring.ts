@@ -65,6 +65,9 @@ export class RxRing {
   readonly #blocks: number;
   /** A handle, counted from the ring's first, shifted by this is a block's number. */
   readonly #granuleShift: number;
+  readonly #hearsOutgoing: boolean;
+  /** Keeps what was read for the cache's sake from being optimized away. */
+  #warm = 0;
   #block = 0;
   #left = 0;
   #next = 0;
@@ -78,13 +81,15 @@ export class RxRing {
   /** Frames longer than a block, of which the kernel kept only the front; they are not handed up. */
   truncated = 0;
 
-  constructor(memory: HostArena, area: RingArea, blockSize: number) {
+  /** `hearsOutgoing`: the socket could not be told to leave out what this host sends; the walk does. */
+  constructor(memory: HostArena, area: RingArea, blockSize: number, hearsOutgoing = true) {
     this.#memory = memory;
     this.#area = area;
     this.#blockSize = blockSize;
     this.#blocks = area.length / blockSize;
     this.#granuleShift = Math.log2(blockSize) - GRANULE_SHIFT;
     this.#held = new Int32Array(this.#blocks);
+    this.#hearsOutgoing = hearsOutgoing;
   }
 
   /** True if a frame is there. (A block that somebody still holds frames of is the kernel's past, not new work.) */
@@ -143,12 +148,14 @@ export class RxRing {
     let left = this.#left;
     let at = this.#next;
     let i = n;
+    const looksForOwn = this.#hearsOutgoing;
     let sum = 0;
+    let warm = 0;
     while (left > 0 && i < limit) {
       const word = at >>> 2;
       const kept = i32[word + FRAME_SNAPLEN / 4]!;
       const cut = kept < i32[word + FRAME_LEN / 4]!;
-      if (cut || bytes[at + FRAME_PKTTYPE] === PACKET_OUTGOING) {
+      if (cut || (looksForOwn && bytes[at + FRAME_PKTTYPE] === PACKET_OUTGOING)) {
         if (cut) this.truncated++;
         this.#drop(block);
       } else {
@@ -164,6 +171,8 @@ export class RxRing {
         csum[i] = (status & TP_STATUS_CSUM) === 0 ? CHECKSUM_NONE : csumState(status);
         vlanTci[i] = -1;
         sum += kept;
+        // The frame's own bytes are on their way into the cache while the next header is read.
+        warm ^= bytes[start]!;
         if ((status & TP_STATUS_VLAN_VALID) !== 0) this.#vlan(out, i, at, status);
         i++;
       }
@@ -171,28 +180,18 @@ export class RxRing {
       at += i32[word + FRAME_NEXT / 4]!;
     }
     this.bytes += sum;
+    this.#warm = warm;
     this.#left = left;
     this.#next = at;
     if (left === 0) this.#block = block + 1 === this.#blocks ? 0 : block + 1;
     return i;
   }
 
-  /** A customer tag goes beside the frame; one of another type (802.1ad) is put back where it was. */
   #vlan(out: FrameBatch, i: number, at: number, status: number): void {
     const view = this.#memory.view;
     const tci = view.getUint32(at + FRAME_VLAN_TCI, true) & 0xffff;
     const type = (status & TP_STATUS_VLAN_TPID_VALID) !== 0 ? view.getUint16(at + FRAME_VLAN_TPID, true) : ETH_P_8021Q;
-    if (type === ETH_P_8021Q) {
-      out.vlanTci[i] = tci;
-      return;
-    }
-    const from = out.offset[i]!;
-    const to = from - 4;
-    this.#memory.bytes.copyWithin(to, from, from + MAC_ADDRESSES);
-    view.setUint16(to + MAC_ADDRESSES, type);
-    view.setUint16(to + MAC_ADDRESSES + 2, tci);
-    out.offset[i] = to;
-    out.len[i]! += 4;
+    putTag(this.#memory, out, i, tci, type);
   }
 
   #drop(block: number): void {
@@ -211,7 +210,23 @@ export class RxRing {
   }
 }
 
-function csumState(status: number): number {
+/** A customer tag goes beside frame `i` of `out`; one of another type (802.1ad) is put back where it was. */
+export function putTag(memory: HostArena, out: FrameBatch, i: number, tci: number, type: number): void {
+  if (type === ETH_P_8021Q) {
+    out.vlanTci[i] = tci;
+    return;
+  }
+  const from = out.offset[i]!;
+  const to = from - 4;
+  memory.bytes.copyWithin(to, from, from + MAC_ADDRESSES);
+  memory.view.setUint16(to + MAC_ADDRESSES, type);
+  memory.view.setUint16(to + MAC_ADDRESSES + 2, tci);
+  out.offset[i] = to;
+  out.len[i]! += 4;
+}
+
+/** What a ring's status word says of the frame's checksum. */
+export function csumState(status: number): number {
   if ((status & TP_STATUS_CSUMNOTREADY) !== 0) return CHECKSUM_PARTIAL;
   return (status & TP_STATUS_CSUM_VALID) !== 0 ? CHECKSUM_UNNECESSARY : CHECKSUM_NONE;
 }
