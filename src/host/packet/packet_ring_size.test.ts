@@ -21,7 +21,7 @@ describe('packet ring size', () => {
     expect(size.setRing(5000, 0)).toBe(0);
     expect(size.ring().rx).toBe(8192);
     expect(size.setRing(1, 0)).toBe(0);
-    expect([size.blocks, size.ring().rx]).toEqual([2, 256]);
+    expect([size.blocks, size.ring().rx]).toEqual([2, 128]);
     expect(size.setRing(0, 0)).toBe(-Errno.EINVAL);
     expect(() => new PacketRingSize({ blocks: 0 }, 1)).toThrow('0 blocks');
   });

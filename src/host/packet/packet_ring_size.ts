@@ -13,17 +13,21 @@ import type { HostArena } from '../arena.ts';
 import { PAGE_SIZE } from '../sys/mmap.ts';
 import { GRANULE } from './rx_ring.ts';
 
-const BLOCK_SIZE = 256 << 10;
-const BLOCKS = 64;
+/**
+ * A block goes back when it is full or when its time is over: the ring holds 16 MiB, and frames of 128 ms however few they are. It also
+ * has to hold the longest frame, a super-frame of 64 KiB.
+ */
+const BLOCK_SIZE = 128 << 10;
+const BLOCKS = 128;
 const FRAME_SIZE = 2048;
 const BYTES_MAX = 64 << 20;
 /** One to fill, one to read. */
 const BLOCKS_MIN = 2;
 
 export interface PacketRingOptions {
-  /** Bytes of a ring block: a power of two, at least a page and one frame; 256 KiB if absent. */
+  /** Bytes of a ring block: a power of two, at least a page and one frame; 128 KiB if absent. */
   readonly blockSize?: number;
-  /** Blocks of the ring; 64 if absent. */
+  /** Blocks of the ring; 128 if absent. */
   readonly blocks?: number;
 }
 

@@ -65,9 +65,8 @@ export class RxRing {
   readonly #blocks: number;
   /** A handle, counted from the ring's first, shifted by this is a block's number. */
   readonly #granuleShift: number;
-  readonly #hearsOutgoing: boolean;
-  /** Keeps what was read for the cache's sake from being optimized away. */
-  #warm = 0;
+  /** Of no meaning: it keeps what was read for the cache's sake from being optimized away. */
+  touched = 0;
   #block = 0;
   #left = 0;
   #next = 0;
@@ -81,15 +80,13 @@ export class RxRing {
   /** Frames longer than a block, of which the kernel kept only the front; they are not handed up. */
   truncated = 0;
 
-  /** `hearsOutgoing`: the socket could not be told to leave out what this host sends; the walk does. */
-  constructor(memory: HostArena, area: RingArea, blockSize: number, hearsOutgoing = true) {
+  constructor(memory: HostArena, area: RingArea, blockSize: number) {
     this.#memory = memory;
     this.#area = area;
     this.#blockSize = blockSize;
     this.#blocks = area.length / blockSize;
     this.#granuleShift = Math.log2(blockSize) - GRANULE_SHIFT;
     this.#held = new Int32Array(this.#blocks);
-    this.#hearsOutgoing = hearsOutgoing;
   }
 
   /** True if a frame is there. (A block that somebody still holds frames of is the kernel's past, not new work.) */
@@ -148,14 +145,13 @@ export class RxRing {
     let left = this.#left;
     let at = this.#next;
     let i = n;
-    const looksForOwn = this.#hearsOutgoing;
     let sum = 0;
-    let warm = 0;
+    let touched = 0;
     while (left > 0 && i < limit) {
       const word = at >>> 2;
       const kept = i32[word + FRAME_SNAPLEN / 4]!;
       const cut = kept < i32[word + FRAME_LEN / 4]!;
-      if (cut || (looksForOwn && bytes[at + FRAME_PKTTYPE] === PACKET_OUTGOING)) {
+      if (cut || bytes[at + FRAME_PKTTYPE] === PACKET_OUTGOING) {
         if (cut) this.truncated++;
         this.#drop(block);
       } else {
@@ -172,7 +168,7 @@ export class RxRing {
         vlanTci[i] = -1;
         sum += kept;
         // The frame's own bytes are on their way into the cache while the next header is read.
-        warm ^= bytes[start]!;
+        touched ^= bytes[start]!;
         if ((status & TP_STATUS_VLAN_VALID) !== 0) this.#vlan(out, i, at, status);
         i++;
       }
@@ -180,7 +176,7 @@ export class RxRing {
       at += i32[word + FRAME_NEXT / 4]!;
     }
     this.bytes += sum;
-    this.#warm = warm;
+    this.touched = touched;
     this.#left = left;
     this.#next = at;
     if (left === 0) this.#block = block + 1 === this.#blocks ? 0 : block + 1;
