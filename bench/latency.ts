@@ -6,7 +6,8 @@
 //
 // A packet port gets frames in blocks, and a block that does not fill comes after a millisecond: the price of a thousand frames for
 // one wake-up. `packet:eth0,wake=frame` has a ring of slots instead (frame_ring.ts) and is told of each frame. Moderation is adaptive in
-// all of them, as it is if nobody says anything: below 20,000 frames a second nothing is held back.
+// all of them, as it is if nobody says anything: below 20,000 frames a second nothing is held back. "Busy poll" does not sleep: it is
+// what is left when nobody has to be woken, for a processor of one's own.
 
 import { type Figure, type Limit, median, quantiles } from './figures.ts';
 import { compare } from './harness.ts';
@@ -27,12 +28,13 @@ const LOADS = [
   { rate: 5000, seconds: 1 },
 ] as const;
 
-type Who = 'packet' | 'slots' | 'xdp' | 'udp' | 'dgram';
-const ALL: readonly Who[] = ['packet', 'slots', 'xdp', 'udp', 'dgram'];
+type Who = 'packet' | 'slots' | 'xdp' | 'busy' | 'udp' | 'dgram';
+const ALL: readonly Who[] = ['packet', 'slots', 'xdp', 'busy', 'udp', 'dgram'];
 const NAMES: Record<Who, string> = {
   packet: 'packet:',
   slots: 'packet:,wake=frame',
   xdp: 'xdp:',
+  busy: 'xdp:, busy poll',
   udp: 'udp:',
   dgram: 'node:dgram',
 };
@@ -55,7 +57,7 @@ export async function run(): Promise<Figure[]> {
 }
 
 async function underLoad(lab: Lab, rate: number, seconds: number): Promise<Figure[]> {
-  const trials: Trials = { packet: [], slots: [], xdp: [], udp: [], dgram: [] };
+  const trials: Trials = { packet: [], slots: [], xdp: [], busy: [], udp: [], dgram: [] };
   for (let round = 0; round < ROUNDS; round++) {
     for (let k = 0; k < ALL.length; k++) {
       const who = ALL[(round + k) % ALL.length]!;
@@ -101,6 +103,7 @@ async function trial(lab: Lab, who: Who, rate: number, seconds: number): Promise
     packet: ours(`packet:${RECEIVE_SIDE}`),
     slots: ours(`packet:${RECEIVE_SIDE},wake=frame`),
     xdp: ours(`xdp:${RECEIVE_SIDE}`),
+    busy: [...ours(`xdp:${RECEIVE_SIDE}`), '{"busyUsecs":200}'],
     udp: ours(`udp:0.0.0.0:${PORT}`),
     dgram: [...node, script('../latency/dgram.js'), String(PORT), String(BUFFER)],
   }[who];

@@ -3,10 +3,11 @@
  *
  *     port --irq--> nic -> NAPI -> netif_receive_skb -> IPv4 -> UDP -> onDatagram: how long ago was it sent?
  *
- *     argv: SPEC [OPTIONS]      OPTIONS: what openDevice takes, as JSON, and "busyPollUs"
+ *     argv: SPEC [OPTIONS]      OPTIONS: what openDevice takes, as JSON, and {"busyUsecs": N} to be polled instead of interrupted
  *     stderr: "listening" once it is      SIGUSR2: stdout gets a Report, and the samples start anew
  */
 import { nicPort } from '../../src/drivers/nic/nic.ts';
+import { BusyPoll } from '../../src/host/busy_poll.ts';
 import { createHostMachine, type OpenDeviceOptions } from '../../src/host/host_machine.ts';
 import { Inet } from '../../src/inet/inet.ts';
 import { udpBind } from '../../src/inet/udp.ts';
@@ -23,7 +24,9 @@ export interface Report {
 
 const [spec = '', options = '{}'] = process.argv.slice(2);
 const host = createHostMachine();
-const dev = host.openDevice(spec, JSON.parse(options) as OpenDeviceOptions);
+const { busyUsecs, ...given } = JSON.parse(options) as OpenDeviceOptions & { readonly busyUsecs?: number };
+const dev = host.openDevice(spec, given);
+if (busyUsecs !== undefined) new BusyPoll(host.net, busyUsecs).add(dev);
 if (!spec.startsWith('udp:')) dev.devAddr.set(STATION);
 const samples = new Float64Array(SAMPLES_MAX);
 let received = 0;

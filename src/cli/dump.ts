@@ -17,6 +17,7 @@ import { createDemoFleet } from '../lab/demo_fleet.ts';
 import { CaptureReader } from '../wire/pcap.ts';
 import { compilePcapFilter, FilterError, type PcapFilter } from '../wire/pcap_filter.ts';
 import { type DumpFrame, type DumpLook, type DumpOutput, fileOutput, textOutput } from './dump_output.ts';
+import { addModerationOptions, type ModerationFlags, parseCoalesce, startBusyPoll } from './moderation_options.ts';
 import { die, endWithReader, note, onStop, showNetLog } from './terminal.ts';
 
 const EXAMPLES = `
@@ -35,7 +36,7 @@ const SNAP_MAX = 262144;
 const CHUNK = 1 << 20;
 const STEP_MS = 20;
 
-interface DumpFlags {
+interface DumpFlags extends ModerationFlags {
   readonly r?: string;
   readonly w?: string;
   readonly c?: string;
@@ -54,7 +55,7 @@ interface DumpFlags {
 
 export function addDump(program: Command): void {
   const more = (_: unknown, times: number): number => times + 1;
-  program
+  const command = program
     .command('dump')
     .description('show frames as tcpdump does, over any scheme')
     .argument('[words...]', 'a device (none with -r), then an expression')
@@ -73,14 +74,14 @@ export function addDump(program: Command): void {
     .option('-v', 'show more; -vv still more', more, 0)
     .option('--netconsole', 'show netconsole records in UDP payloads')
     .option('--json', 'print one JSON object a frame')
-    .addHelpText('after', EXAMPLES)
-    .action((words: string[], flags: DumpFlags) => {
-      try {
-        dump(words, flags);
-      } catch (error) {
-        die(error);
-      }
-    });
+    .addHelpText('after', EXAMPLES);
+  addModerationOptions(command).action((words: string[], flags: DumpFlags) => {
+    try {
+      dump(words, flags);
+    } catch (error) {
+      die(error);
+    }
+  });
 }
 
 /** Counts, filters, cuts; `done` is true when -c is reached. */
@@ -128,7 +129,7 @@ function dump(words: string[], flags: DumpFlags): void {
   const sink = new Sink(matches, output, limit, snapLen);
   if (file !== undefined) readFile(file, sink);
   else if (device === 'sim:fleet') watchFleet(sink);
-  else watchDevice(device!, sink, flags.p !== true);
+  else watchDevice(device!, sink, flags);
 }
 
 /** A capture that is to be read as it is, without a pace: no machine is needed for that. */
@@ -186,8 +187,8 @@ function readFile(path: string, sink: Sink): void {
   if (problem !== null) throw new SetupError('ERR_NETPOLL_PCAP_OPEN', `${path}: ${problem}`);
 }
 
-function watchDevice(spec: string, sink: Sink, promiscuous: boolean): void {
-  const host = createHostMachine();
+function watchDevice(spec: string, sink: Sink, flags: DumpFlags): void {
+  const host = createHostMachine({ coalesce: parseCoalesce(flags.coalesce) });
   showNetLog(host.machine);
   try {
     const dev = host.openDevice(spec);
@@ -195,13 +196,15 @@ function watchDevice(spec: string, sink: Sink, promiscuous: boolean): void {
       sink.put({ ...frame, start: 0, wireLength: frame.length });
       if (sink.done) setImmediate(stop);
     });
-    if (promiscuous) devSetPromiscuity(dev, 1);
+    if (flags.p !== true) devSetPromiscuity(dev, 1);
     note(`listening on ${nicPort(dev).name}; Ctrl-C ends`);
     for (const notice of nicPort(dev).notices ?? []) note(notice);
+    const polling = startBusyPoll(host, [dev], flags);
     let stopped = false;
     const stop = (): void => {
       if (stopped) return;
       stopped = true;
+      polling?.stop();
       const counters = Object.entries(nicPort(dev).counters.toJSON() as Record<string, number>);
       const lost = counters.filter(([name, n]) => /^rx_.*(drop|missed|over)/.test(name) && n > 0);
       sniffer.close();

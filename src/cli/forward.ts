@@ -8,6 +8,7 @@ import type { NetDevice } from '../device/net_device.ts';
 import { nicPort } from '../drivers/nic/nic.ts';
 import { createHostMachine, type HostMachine } from '../host/host_machine.ts';
 import { PcapPort } from '../host/pcap/pcap_port.ts';
+import { addModerationOptions, type ModerationFlags, parseCoalesce, startBusyPoll } from './moderation_options.ts';
 import { die, endWithReader, note, onStop, showNetLog } from './terminal.ts';
 
 const EXAMPLES = `
@@ -29,7 +30,7 @@ Examples:
 /** What waits in the other device's queue has so long to leave. */
 const LAST_FRAMES_MS = 100;
 
-interface ForwardFlags {
+interface ForwardFlags extends ModerationFlags {
   readonly interval?: string;
   readonly for?: string;
   readonly json?: boolean;
@@ -43,7 +44,7 @@ interface WayReport {
 }
 
 export function addForward(program: Command): void {
-  program
+  const command = program
     .command('forward')
     .description('join two devices: what one receives the other sends')
     .argument('<a>', 'a device: eth0, packet:eth0, xdp:eth0, tap:NAME, udp:ADDRESS:PORT')
@@ -51,23 +52,24 @@ export function addForward(program: Command): void {
     .option('--interval <seconds>', 'report every so often')
     .option('--for <seconds>', 'end after so long')
     .option('--json', 'print one JSON object a report')
-    .addHelpText('after', EXAMPLES)
-    .action((a: string, b: string, flags: ForwardFlags) => {
-      try {
-        forward(a, b, flags);
-      } catch (error) {
-        die(error);
-      }
-    });
+    .addHelpText('after', EXAMPLES);
+  addModerationOptions(command).action((a: string, b: string, flags: ForwardFlags) => {
+    try {
+      forward(a, b, flags);
+    } catch (error) {
+      die(error);
+    }
+  });
 }
 
 function forward(a: string, b: string, flags: ForwardFlags): void {
   const intervalMs = milliseconds('--interval', flags.interval);
   const limitMs = milliseconds('--for', flags.for);
   endWithReader();
-  const host = createHostMachine();
+  const host = createHostMachine({ coalesce: parseCoalesce(flags.coalesce) });
   showNetLog(host.machine);
   const joined = joinDevices(host, a, b);
+  const polling = startBusyPoll(host, [joined.ways[0].from, joined.ways[1].from], flags);
   const [first, second] = joined.ways;
   note(`forwarding between ${nameOf(first.from)} and ${nameOf(second.from)}; Ctrl-C ends`);
   for (const { from } of joined.ways) for (const notice of nicPort(from).notices ?? []) note(notice);
@@ -89,6 +91,7 @@ function forward(a: string, b: string, flags: ForwardFlags): void {
   const stop = (): void => {
     if (stopped) return;
     stopped = true;
+    polling?.stop();
     for (const timer of timers) clearTimeout(timer);
     const reports = joined.ways.map((way) => since(way, {}));
     joined.close();

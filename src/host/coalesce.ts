@@ -35,7 +35,7 @@ export const PACKET_COALESCE: Partial<CoalesceParams> = {
  * `ERR_NETPOLL_COALESCE` for what the device does not take.
  */
 export function setHostCoalesce(dev: NetDevice, port: Port, changes: Partial<CoalesceParams>): void {
-  if (!port.caps.hasIrq && Object.keys(changes).length === 0) return;
+  if (!port.caps.hasIrq) return;
   const usual = port instanceof PacketPort && !port.wakesPerFrame ? PACKET_COALESCE : HOST_COALESCE;
   const error = ethtoolSetCoalesce(dev, { ...usual, ...changes });
   if (error === 0) return;

@@ -26,6 +26,8 @@ import { followPort, type OpenPortOptions, openPort, portAddresses } from './ope
 export interface HostMachineOptions extends HostArenaOptions {
   /** sk_buff objects; 65536 if absent. As many frames may be alive at once, ring frames included. */
   readonly skbs?: number;
+  /** Interrupt moderation of all devices that are opened without saying theirs. */
+  readonly coalesce?: Partial<CoalesceParams>;
 }
 
 export interface OpenDeviceOptions extends OpenPortOptions {
@@ -58,7 +60,8 @@ export interface HostMachine {
 
 /** Boots. Without koffi only ports that need no system calls of their own can be opened (pcap:). Throws SetupError. */
 export function createHostMachine(options: HostMachineOptions = {}): HostMachine {
-  return assembleHostMachine({ ...createMemory(options), skbs: options.skbs });
+  const { skbs, coalesce } = options;
+  return assembleHostMachine({ ...createMemory(options), skbs, ...(coalesce !== undefined && { coalesce }) });
 }
 
 /** What a machine of this thread is put together from. */
@@ -67,6 +70,7 @@ export interface HostMachineParts {
   /** Why there are no system calls; null: there are. */
   readonly noKoffi: SetupError | null;
   readonly skbs: number | undefined;
+  readonly coalesce?: Partial<CoalesceParams>;
   /** As in MachineOptions: this thread is one CPU of several. */
   readonly cpus?: number;
   readonly bootCpu?: number;
@@ -101,7 +105,7 @@ export function assembleHostMachine(parts: HostMachineParts): HostMachine {
       dev.addresses.push(...portAddresses(spec, port));
       try {
         if (noKoffi === null) followPort(follower, dev, port, openOptions.whenDeleted);
-        setHostCoalesce(dev, port, openOptions.coalesce ?? {});
+        setHostCoalesce(dev, port, openOptions.coalesce ?? parts.coalesce ?? {});
         if (openOptions.up === false) return dev;
         const error = devOpen(dev);
         if (error < 0) throw new SetupError('ERR_NETPOLL_OPEN', `cannot bring up ${spec}: ${errnoName(-error)}`);
