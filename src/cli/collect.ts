@@ -12,9 +12,10 @@ import { Inet } from '../inet/inet.ts';
 import { createCollectorConsole } from './collector_console.ts';
 import { DEFAULT_LISTEN, type ListenSpec, listenSpecs } from './listen_spec.ts';
 import { watchLoss } from './loss_watch.ts';
+import { addModerationOptions, type ModerationFlags, parseCoalesce, startBusyPoll } from './moderation_options.ts';
 import { die, endWithReader, note, onStop, showNetLog } from './terminal.ts';
 
-interface CollectOptions {
+interface CollectOptions extends ModerationFlags {
   readonly listen: string[];
   readonly jsonl?: boolean;
   readonly http: string | boolean;
@@ -37,7 +38,7 @@ On the machine that is to be watched (see also the kernel's netconsole.rst):
 `;
 
 export function addCollect(program: Command): void {
-  program
+  const command = program
     .command('collect')
     .description("receive netconsole: every kernel's last words, in this terminal and on a web page")
     .option(
@@ -51,10 +52,10 @@ export function addCollect(program: Command): void {
     .option('--jsonl', 'print one JSON object a message')
     .option('--http <address:port>', 'where the page listens; port 0 takes a free one', '127.0.0.1:0')
     .option('--no-http', 'no page')
-    .addHelpText('after', EXAMPLES)
-    .action((options: CollectOptions, command: Command) => {
-      collect(options, command.getOptionValueSource('http') === 'cli').catch(die);
-    });
+    .addHelpText('after', EXAMPLES);
+  addModerationOptions(command).action((options: CollectOptions, command: Command) => {
+    collect(options, command.getOptionValueSource('http') === 'cli').catch(die);
+  });
 }
 
 function append(value: string, before: string[]): string[] {
@@ -73,7 +74,7 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
   }
   const http = typeof options.http === 'string' && (httpAsked || !onlyCaptures) ? options.http : null;
   endWithReader();
-  const host = createHostMachine();
+  const host = createHostMachine({ coalesce: parseCoalesce(options.coalesce) });
   showNetLog(host.machine);
   const wallUs = () => host.executive.wallUs();
   const output = await createCollectorConsole({
@@ -87,6 +88,7 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
   const losses = watchLoss();
   const stop = (): void => {
     const lost = losses.stop();
+    polling?.stop();
     host.close();
     output
       .close()
@@ -112,6 +114,7 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
       });
     }
   }
+  const polling = startBusyPoll(host, host.net.devices, options);
   onStop(stop);
 }
 
