@@ -73,7 +73,7 @@ export class PcapPort implements Port {
   readonly #done = new DoneTags();
   readonly #listeners: (() => void)[] = [];
   /** An interrupt line with nothing behind it. */
-  readonly #line: Watch = { arm() {}, raise: () => void setImmediate(this.#raise), close() {} };
+  readonly #line: Watch = { arm() {}, rest() {}, raise: () => void setImmediate(this.#raise), close() {} };
   #open: OpenState | undefined;
   #problem: string | null = null;
   #told = false;

@@ -121,8 +121,12 @@ function copy(to: DataView, toAt: number, from: DataView, fromAt: number, len: n
 function diesAfter(flush: () => void): (signal: NodeJS.Signals) => void {
   return function flushCapture(signal) {
     flush();
-    if (!process.listeners(signal).every((each) => each.name === 'flushCapture')) return;
+    if (!process.listeners(signal).every(isOurs)) return;
     process.removeAllListeners(signal);
     process.kill(process.pid, signal);
   };
+}
+
+function isOurs(listener: { readonly name: string }): boolean {
+  return listener.name === 'flushCapture';
 }
