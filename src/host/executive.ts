@@ -25,6 +25,8 @@ export interface Watch {
   arm(on: boolean): void;
   /** As if the hardware raised the line: the handler runs in a later turn of the loop if the watch is armed then. */
   raise(): void;
+  /** It is masked, and stays so for a while: until then the descriptor's becoming readable costs nobody anything. */
+  rest(): void;
   /** Stops for good. The descriptor stays open: its owner closes it afterwards. */
   close(): void;
 }
@@ -246,6 +248,10 @@ class LoopWatch implements Watch {
     if (this.#raised) return;
     this.#raised = true;
     this.#raise(this);
+  }
+
+  rest(): void {
+    if (!this.#closed && !this.#armed) this.#controller.rest(this.#input);
   }
 
   close(): void {

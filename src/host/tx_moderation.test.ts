@@ -8,7 +8,7 @@ const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
 describe('completion interrupts', () => {
   function rig() {
     const state = { waiting: 0, raised: 0 };
-    const watch: Watch = { arm() {}, close() {}, raise: () => state.raised++ };
+    const watch: Watch = { arm() {}, rest() {}, close() {}, raise: () => state.raised++ };
     return { state, moderation: new TxModeration(watch, () => state.waiting) };
   }
 

@@ -39,6 +39,8 @@ import type { XskTx } from './xsk_tx.ts';
 
 const BURST = 64;
 const ETH_VLAN_HLEN = 18;
+/** Who has been polled so often without an interrupt will be polled on. */
+const REST_POLLS = 64;
 
 const COUNTERS = [
   'rx_frames',
@@ -68,6 +70,8 @@ interface OpenQueue {
   readonly xsk: XskQueue;
   readonly watch: Watch;
   armed: boolean;
+  /** Since the interrupt was masked. */
+  polls: number;
   /** Looks after what nobody interrupts for; one timer, wound up again. */
   readonly looker: Looker;
   seen: XdpStatistics | undefined;
@@ -208,7 +212,9 @@ export class XdpPort implements Port {
   rxBurst(queue: number, out: FrameBatch, limit: number): number {
     const open = this.#open;
     if (open === undefined) return 0;
-    const { xsk } = open.queues[queue]!;
+    const one = open.queues[queue]!;
+    const { xsk } = one;
+    if (!one.armed && ++one.polls === REST_POLLS) one.watch.rest();
     const most = Math.min(limit, out.size);
     const n = xsk.rx.burst(out, most);
     if (n > 0 || most === 0 || !(xsk.busyPoll || xsk.rx.needsWakeup())) return n;
@@ -244,6 +250,7 @@ export class XdpPort implements Port {
     const one = open.queues[queue]!;
     const { rx, tx } = one.xsk;
     one.armed = on;
+    one.polls = 0;
     if (on) rx.refill();
     one.watch.arm(on);
     if (!on) return false;
@@ -300,7 +307,15 @@ export class XdpPort implements Port {
       one.armed = false;
       irq(index);
     });
-    const one: OpenQueue = { index, xsk, watch, armed: false, looker: new Looker(() => look(one)), seen: undefined };
+    const one: OpenQueue = {
+      index,
+      xsk,
+      watch,
+      armed: false,
+      polls: 0,
+      looker: new Looker(() => look(one)),
+      seen: undefined,
+    };
     return one;
   }
 
