@@ -14,13 +14,13 @@ export const TX_FRAMES = 128;
 export const TX_USECS = 1000;
 
 export class TxModeration {
-  readonly #watch: Watch;
+  readonly #watch: Pick<Watch, 'raise'>;
   readonly #waiting: () => number;
   #timer: NodeJS.Timeout | undefined;
   #pending = false;
 
   /** `waiting`: tags that nobody has reaped. */
-  constructor(watch: Watch, waiting: () => number) {
+  constructor(watch: Pick<Watch, 'raise'>, waiting: () => number) {
     this.#watch = watch;
     this.#waiting = waiting;
   }
