@@ -6,9 +6,9 @@ const parse = (rest: string) => parseTapSpec(`tap:${rest}`, rest);
 describe('parseTapSpec', () => {
   it('reads a name and options', () => {
     expect(parse('vm0')).toEqual({ name: 'vm0', options: {} });
-    expect(parse('vm0,queues=2,mtu=9000,persist,offload=off,up=off')).toEqual({
+    expect(parse('vm0,queues=2,mtu=9000,persist,offload=off,io_uring=off,up=off')).toEqual({
       name: 'vm0',
-      options: { queues: 2, mtu: 9000, persist: true, offload: false, interfaceUp: false },
+      options: { queues: 2, mtu: 9000, persist: true, offload: false, ioUring: false, interfaceUp: false },
     });
     expect(parse('vm0,persist=off')).toEqual({ name: 'vm0', options: { persist: false } });
   });

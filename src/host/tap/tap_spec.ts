@@ -1,21 +1,24 @@
 /**
  * What stands behind `tap:` in a device's name.
  *
- *     tap:NAME[,queues=N][,mtu=N][,persist[=off]][,offload=off][,up[=off]]         tap:vm0   tap:vm0,queues=2,persist
+ *     tap:NAME[,queues=N][,mtu=N][,persist[=off]][,offload=off][,io_uring=off][,up[=off]]
+ *
+ *     tap:vm0   tap:vm0,queues=2,persist
  */
 import { SetupError } from '../../base/status.ts';
-import type { TapOptions } from './tap_device.ts';
+import type { TapPortOptions } from './tap_port.ts';
 
-const FORM = 'tap:NAME[,queues=N][,mtu=N][,persist[=off]][,offload=off][,up[=off]]';
+const FORM = 'tap:NAME[,queues=N][,mtu=N][,persist[=off]][,offload=off][,io_uring=off][,up[=off]]';
 
 /** Throws SetupError `ERR_NETPOLL_SPEC` for an option that there is not, or a value that it cannot have. */
-export function parseTapSpec(spec: string, rest: string): { name: string; options: TapOptions } {
+export function parseTapSpec(spec: string, rest: string): { name: string; options: TapPortOptions } {
   const [name, ...words] = rest.split(',') as [string, ...string[]];
   const options: Record<string, number | boolean> = {};
   for (const word of words) {
     const [key, value] = word.split('=', 2) as [string, string | undefined];
     if (key === 'queues' || key === 'mtu') options[key] = numberOf(spec, key, value);
     else if (key === 'persist' || key === 'offload') options[key] = switchOf(spec, key, value);
+    else if (key === 'io_uring') options.ioUring = switchOf(spec, key, value);
     else if (key === 'up') options.interfaceUp = switchOf(spec, key, value);
     else throw refusal(spec, `there is no option "${key}"`);
   }
