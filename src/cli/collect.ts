@@ -9,6 +9,7 @@ import { nicPort } from '../drivers/nic/nic.ts';
 import { createHostMachine, type HostMachine } from '../host/host_machine.ts';
 import { PcapPort } from '../host/pcap/pcap_port.ts';
 import { Inet } from '../inet/inet.ts';
+import { collectOnCpus } from './collect_cpus.ts';
 import { createCollectorConsole } from './collector_console.ts';
 import { DEFAULT_LISTEN, type ListenSpec, listenSpecs } from './listen_spec.ts';
 import { watchLoss } from './loss_watch.ts';
@@ -19,6 +20,7 @@ interface CollectOptions extends ModerationFlags {
   readonly listen: string[];
   readonly jsonl?: boolean;
   readonly http: string | boolean;
+  readonly cpus?: string;
 }
 
 const EXAMPLES = `
@@ -30,6 +32,7 @@ Examples:
   $ netpoll collect --listen udp:[::]:6666 --listen udp:0.0.0.0:514
   $ netpoll collect --listen qemu:/tmp/vm.sock        from a guest of QEMU, no privileges (-netdev stream)
   $ netpoll collect --listen pcap:crash.pcap          the messages in a capture, then ends
+  $ netpoll collect --cpus 4                          four threads receive and parse, this one stores and serves
   $ netpoll collect --http 0.0.0.0:8080               page for others on the network
 
 On the machine that is to be watched (see also the kernel's netconsole.rst):
@@ -52,6 +55,7 @@ export function addCollect(program: Command): void {
     .option('--jsonl', 'print one JSON object a message')
     .option('--http <address:port>', 'where the page listens; port 0 takes a free one', '127.0.0.1:0')
     .option('--no-http', 'no page')
+    .option('--cpus <threads>', 'receive and parse on so many threads of their own, by flow (live sources only)')
     .addHelpText('after', EXAMPLES);
   addModerationOptions(command).action((options: CollectOptions, command: Command) => {
     collect(options, command.getOptionValueSource('http') === 'cli').catch(die);
@@ -74,6 +78,12 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
   }
   const http = typeof options.http === 'string' && (httpAsked || !onlyCaptures) ? options.http : null;
   endWithReader();
+  if (options.cpus !== undefined) {
+    if (captures > 0) {
+      throw new SetupError('ERR_NETPOLL_OPTIONS', '--cpus: a capture is read by one thread; leave it out');
+    }
+    return collectOnCpus(specs, { cpus: Number(options.cpus), jsonl: options.jsonl ?? false, http });
+  }
   const host = createHostMachine({ coalesce: parseCoalesce(options.coalesce) });
   showNetLog(host.machine);
   const wallUs = () => host.executive.wallUs();

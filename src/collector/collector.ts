@@ -33,6 +33,8 @@ export interface Collector {
   readonly store: Store;
   /** Takes one UDP payload; `bytes` is read during the call only. Never throws. */
   datagram(srcAddress: string, srcPort: number, dstPort: number, bytes: Uint8Array, receivedUs: number): void;
+  /** Takes a message that somebody else's streams have made, another thread's; counted there. Never throws. */
+  message(message: Message, receivedUs: number): void;
   /** Gives out what has waited long enough (same clock as `receivedUs`). */
   tick(nowUs: number): void;
   /** When to call `tick` next, or null. Ask again after each `datagram` and `tick`. */
@@ -55,7 +57,7 @@ export function createCollector(options: CollectorOptions = {}): Collector {
   let server: HttpServer | null = null;
   let nowUs = 0;
 
-  const streams = new Streams({ ...defaultStreamsLimits, ...options.limits }, counters, (message) => {
+  const deliver = (message: Message): void => {
     const block = panics.message(message, nowUs);
     const entry = store.append(message, block);
     for (const listener of listeners) {
@@ -66,7 +68,8 @@ export function createCollector(options: CollectorOptions = {}): Collector {
       }
     }
     server?.wake();
-  });
+  };
+  const streams = new Streams({ ...defaultStreamsLimits, ...options.limits }, counters, deliver);
 
   return {
     counters,
@@ -74,6 +77,10 @@ export function createCollector(options: CollectorOptions = {}): Collector {
     datagram(srcAddress, srcPort, dstPort, bytes, receivedUs) {
       nowUs = receivedUs;
       streams.datagram(srcAddress, srcPort, dstPort, bytes, receivedUs);
+    },
+    message(message, receivedUs) {
+      nowUs = receivedUs;
+      deliver(message);
     },
     tick(atUs) {
       nowUs = atUs;

@@ -27,8 +27,8 @@ export interface ReceiveOptions {
   readonly onDatagram?: (receivedUs: number) => void;
 }
 
-/** Binds the collector to a port. Throws SetupError `ERR_NETPOLL_PORT_IN_USE`. */
-export function receiveInto(collector: Collector, inet: Inet, options: ReceiveOptions): void {
+/** Binds the collector, or streams of its own, to a port. Throws SetupError `ERR_NETPOLL_PORT_IN_USE`. */
+export function receiveInto(collector: Pick<Collector, 'datagram'>, inet: Inet, options: ReceiveOptions): void {
   const texts = new Map<number, string>();
   const name = options.nameOf ?? ((address: string) => address);
 

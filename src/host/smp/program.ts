@@ -54,13 +54,26 @@ export class ProgramCpu extends HostCpu {
   /** Called before the devices are closed, when the machine is stopped; what is posted here arrives. */
   onStop: () => void = () => {};
   #posts = 0;
+  #stopping = false;
+
+  /** The boot CPU is so many values behind that it gets no more now. */
+  get behind(): boolean {
+    return !this.#stopping && this.#posts - this.table.postsRead(this.number) >= POSTS_MAX;
+  }
+
+  /** The last things are said whatever is read: what is posted from here on arrives. */
+  end(): void {
+    this.#stopping = true;
+    this.onStop();
+    this.close();
+  }
 
   /**
    * Sends a value (whatever postMessage takes) to the boot CPU, which gets it in smp.onMessage. False: it is 256 values behind, and this
    * one is dropped and counted; so put many small things into one value.
    */
   post(value: unknown): boolean {
-    if (this.#posts - this.table.postsRead(this.number) >= POSTS_MAX) {
+    if (this.behind) {
       this.table.counters(this.number)[POSTS_DROPPED]!++;
       return false;
     }
@@ -105,8 +118,7 @@ async function boot(start: CpuStart, program: (cpu: ProgramCpu) => void | Promis
 }
 
 function stop(cpu: ProgramCpu, idle: IdleLoop): void {
-  cpu.onStop();
-  cpu.close();
+  cpu.end();
   idle.stop();
   parentPort?.close();
 }

@@ -120,6 +120,7 @@ export class RemoteCpu implements CpuBacklog {
   interrupt(): void {
     this.#owed = false;
     this.#publish();
+    this.sender.reap();
     this.#bells.ring(this.cpu);
   }
 }
