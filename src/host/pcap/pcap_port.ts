@@ -21,7 +21,6 @@ import { CHECKSUM_NONE } from '../../skb/checksum_state.ts';
 import type { CapturedPacket } from '../../wire/pcap.ts';
 import { HostArena } from '../arena.ts';
 import { DoneTags } from '../done_tags.ts';
-import type { Watch } from '../executive.ts';
 import { SUPER_SIZE, SuperBuffers } from '../tap/super_buffers.ts';
 import { TxModeration } from '../tx_moderation.ts';
 import { Pacing } from './pacing.ts';
@@ -73,7 +72,7 @@ export class PcapPort implements Port {
   readonly #done = new DoneTags();
   readonly #listeners: (() => void)[] = [];
   /** An interrupt line with nothing behind it. */
-  readonly #line: Watch = { arm() {}, rest() {}, raise: () => void setImmediate(this.#raise), close() {} };
+  readonly #line = { raise: () => void setImmediate(this.#raise) };
   #open: OpenState | undefined;
   #problem: string | null = null;
   #told = false;
