@@ -3,7 +3,8 @@
  *
  *     argv: A B [at-once]      stderr: "listening" once it does      SIGUSR2: stdout gets a Report, a line of JSON
  *
- * at-once: every frame interrupts when it comes; else interrupts are moderated, as they are by default.
+ * at-once: every frame interrupts when it comes (packet: with a ring of single frames, not of blocks); else interrupts are moderated, as
+ * they are by default.
  */
 import { PerformanceObserver } from 'node:perf_hooks';
 import { createL2Forward } from '../../src/clients/l2_forward.ts';
@@ -25,8 +26,12 @@ let collections = 0;
 let longestMs = 0;
 const [a = '', b = '', when] = process.argv.slice(2);
 const host = createHostMachine();
-const options = when === 'at-once' ? { coalesce: { adaptiveRx: false, rxUsecs: 0 } } : {};
-const [from, to] = [host.openDevice(a, options), host.openDevice(b, options)];
+const open = (spec: string) => {
+  if (when !== 'at-once') return host.openDevice(spec);
+  if (spec.startsWith('packet:')) return host.openDevice(`${spec},wake=frame`, { coalesce: { adaptiveRx: false } });
+  return host.openDevice(spec, { coalesce: { adaptiveRx: false, rxUsecs: 0 } });
+};
+const [from, to] = [open(a), open(b)];
 const joined = createL2Forward(from, to);
 if (typeof joined === 'number') throw new Error(`cannot join ${a} and ${b}: ${joined}`);
 new PerformanceObserver((list) => {
