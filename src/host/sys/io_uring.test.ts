@@ -130,7 +130,7 @@ describe.skipIf(missing !== null)(missing === null ? 'IoUring' : `IoUring (skip:
     expect(ring.broken).toBe(true);
   });
 
-  it('keeps the descriptor no longer than itself', () => {
+  it('does not hold the descriptor', () => {
     const fd = loop();
     const name = Buffer.alloc(16);
     libc().getsockname(fd, name, Buffer.from([16, 0, 0, 0]));
@@ -153,10 +153,9 @@ describe.skipIf(missing !== null)(missing === null ? 'IoUring' : `IoUring (skip:
       }
       throw new Error('nothing was thrown');
     };
-    expect(refused(99_999, 4)).toMatchObject({
+    expect(refused(0, 0)).toMatchObject({
       code: 'ERR_NETPOLL_NO_IO_URING',
-      message: expect.stringContaining('EBADF'),
+      message: expect.stringContaining('older than 6.0'),
     });
-    expect(refused(0, 0).code).toBe('ERR_NETPOLL_NO_IO_URING');
   });
 });

@@ -12,12 +12,11 @@
  *      (RWF_NOWAIT: O_NONBLOCK alone has the kernel wait in our place); should one all the same, it is cancelled and waited for, and the
  *      ring says that it is `broken`. So does one whose file knows no such requests; nothing was done then.
  *
- * The kernel keeps the descriptor open as long as the ring is (a registered file: 50 ns a request less): close the ring first.
- * Nothing runs on other threads. One thread makes and uses a ring.
+ * Nothing runs on other threads. One thread makes and uses a ring. It does not hold the descriptor: a registered file would save 50 ns a
+ * request, but is let go by a kernel thread some time after the process has died, and its TAP device with it.
  *
  * What it is worth is the price of entering the kernel: on a machine where that is 0.4 us (mitigations), 64 writes to a TAP device cost
- * 0.6 of what they cost one by one in C. DEFER_TASKRUN and skipped completions gave nothing for bursts like these, and the former has
- * the descriptor closed 0.15 s after the process.
+ * 0.6 of what they cost one by one in C. DEFER_TASKRUN and skipped completions gave nothing for bursts like these.
  *
  *     struct io_uring_sqe { u8 opcode @0, flags @1; u16 ioprio @2; i32 fd @4; u64 off @8, addr @16; u32 len @24, op_flags @28;
  *                           u64 user_data @32; u16 buf_index @40, personality @42; i32 file_index @44; u64 @48 @56 }   64 bytes
@@ -42,7 +41,7 @@ const IORING_OP_ASYNC_CANCEL = 14;
 
 /** Places in an entry. */
 export const SQE_OPCODE = 0;
-const SQE_FLAGS = 1;
+const SQE_FD = 4;
 const SQE_ADDR = 16;
 const SQE_LEN = 24;
 const SQE_OP_FLAGS = 28;
@@ -51,16 +50,12 @@ const SQE_SIZE = 64;
 const CQE_SIZE = 16;
 const PARAMS_SIZE = 120;
 
-/** The descriptor is a number in the table of registered files, here always the first. */
-const IOSQE_FIXED_FILE = 1 << 0;
 /** One bad request does not keep the others back. (since 5.18) */
 const IORING_SETUP_SUBMIT_ALL = 1 << 7;
 /** One thread submits. (since 6.0) */
 const IORING_SETUP_SINGLE_ISSUER = 1 << 12;
 const IORING_FEAT_SINGLE_MMAP = 1;
 const IORING_ENTER_GETEVENTS = 1;
-const IORING_REGISTER_FILES = 2;
-const IORING_UNREGISTER_FILES = 3;
 const RWF_NOWAIT = 1 << 3;
 const IORING_ASYNC_CANCEL_ALL = 1 << 0;
 const IORING_ASYNC_CANCEL_ANY = 1 << 2;
@@ -93,14 +88,14 @@ export class IoUring {
   #closed = false;
 
   /** Set-up: see openIoUring. */
-  constructor(fd: number, params: DataView, opcode: number) {
-    this.#fd = fd;
+  constructor(ring: number, fd: number, params: DataView, opcode: number) {
+    this.#fd = ring;
     const word = (at: number): number => params.getUint32(at, true);
     this.size = word(0);
     const array = word(64);
     const length = Math.max(array + 4 * word(0), word(100) + CQE_SIZE * word(4));
-    this.#ring = new Int32Array(mapFile(fd, 0, length, 'map an io_uring').buffer);
-    this.#entries = new DataView(mapFile(fd, SQES_AT, word(0) * SQE_SIZE, 'map the entries of an io_uring').buffer);
+    this.#ring = new Int32Array(mapFile(ring, 0, length, 'map an io_uring').buffer);
+    this.#entries = new DataView(mapFile(ring, SQES_AT, word(0) * SQE_SIZE, 'map the entries of an io_uring').buffer);
     this.results = new Int32Array(this.size);
     this.#sqHead = word(40) >>> 2;
     this.#sqTail = word(44) >>> 2;
@@ -112,7 +107,7 @@ export class IoUring {
     for (let i = 0; i < this.size; i++) {
       this.#ring[(array >>> 2) + i] = i;
       this.#entries.setUint8(i * SQE_SIZE + SQE_OPCODE, opcode);
-      this.#entries.setUint8(i * SQE_SIZE + SQE_FLAGS, IOSQE_FIXED_FILE);
+      this.#entries.setInt32(i * SQE_SIZE + SQE_FD, fd, true);
       this.#entries.setUint32(i * SQE_SIZE + SQE_OP_FLAGS, RWF_NOWAIT, true);
     }
   }
@@ -153,7 +148,6 @@ export class IoUring {
   close(): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#libc.ioUringRegister(this.#fd, IORING_UNREGISTER_FILES, null, 0);
     this.#libc.close(this.#fd);
   }
 
@@ -181,7 +175,6 @@ export class IoUring {
     const view = this.#entries;
     const o = (this.#tail & this.#mask) * SQE_SIZE;
     this.put(0, IORING_OP_ASYNC_CANCEL, 0, 0, 0);
-    view.setUint8(o + SQE_FLAGS, 0);
     view.setUint32(o + SQE_OP_FLAGS, IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_ANY, true);
     view.setUint32(o + SQE_NUMBER, CANCEL, true);
     this.#tail = (this.#tail + 1) | 0;
@@ -207,10 +200,7 @@ export function openIoUring(fd: number, entries: number, opcode: number): IoUrin
   if (ring < 0) throw noRing(libc().errno());
   try {
     if ((params.getUint32(20, true) & IORING_FEAT_SINGLE_MMAP) === 0) throw noRing(EINVAL);
-    const files = Buffer.alloc(4);
-    files.writeInt32LE(fd);
-    if (libc().ioUringRegister(ring, IORING_REGISTER_FILES, files, 1) < 0) throw noRing(libc().errno());
-    return new IoUring(ring, params, opcode);
+    return new IoUring(ring, fd, params, opcode);
   } catch (error) {
     libc().close(ring);
     throw error;

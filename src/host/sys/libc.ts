@@ -67,10 +67,9 @@ export interface Libc {
   munmap(at: number, length: number): number;
   /** A system call which the C library has no function for, by its number on this machine. */
   syscall(number: number, a: number, bAt: number, c: number): number;
-  /** The three calls of an io_uring, which the C library has no functions for. */
+  /** The calls of an io_uring, which the C library has no functions for. */
   ioUringSetup(entries: number, params: Uint8Array): number;
   ioUringEnter(fd: number, submit: number, wait: number, flags: number): number;
-  ioUringRegister(fd: number, operation: number, argument: Uint8Array | null, count: number): number;
   ppoll(fds: Uint8Array, count: number, timeout: Uint8Array, mask: null): number;
   epollCreate1(flags: number): number;
   epollCtl(epfd: number, operation: number, fd: number, event: Uint8Array): number;
@@ -111,7 +110,6 @@ export function loadLibc(require: (name: string) => unknown): Libc {
   const ioctlValueOf = library.func('ioctl', 'int', ['int', 'ulong', 'ulong']);
   const uringSetup = f('int syscall(intptr_t, uint, void *)');
   const uringEnter = f('int syscall(intptr_t, int, uint, uint, uint, uintptr_t, size_t)');
-  const uringRegister = f('int syscall(intptr_t, int, uint, void *, uint)');
   const mremapOf = f('intptr_t mremap(uintptr_t, size_t, size_t, int, uintptr_t)');
   const mmapOf = f('intptr_t mmap(uintptr_t, size_t, int, int, int, int64_t)');
   return {
@@ -146,7 +144,6 @@ export function loadLibc(require: (name: string) => unknown): Libc {
     syscall: f('intptr_t syscall(intptr_t, intptr_t, uintptr_t, uintptr_t)'),
     ioUringSetup: (entries, params) => uringSetup(425, entries, params),
     ioUringEnter: (fd, submit, wait, flags) => uringEnter(426, fd, submit, wait, flags, 0, 0),
-    ioUringRegister: (fd, operation, argument, count) => uringRegister(427, fd, operation, argument, count),
     ppoll: f('int ppoll(void *, ulong, void *, void *)'),
     epollCreate1: f('int epoll_create1(int)'),
     epollCtl: f('int epoll_ctl(int, int, int, void *)'),
