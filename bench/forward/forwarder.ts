@@ -25,7 +25,7 @@ export interface Report {
 let collections = 0;
 let longestMs = 0;
 const [a = '', b = '', when] = process.argv.slice(2);
-const host = createHostMachine();
+const host = createHostMachine({ slots: 8192 });
 const open = (spec: string) => {
   if (when !== 'at-once') return host.openDevice(spec);
   if (spec.startsWith('packet:')) return host.openDevice(`${spec},wake=frame`, { coalesce: { adaptiveRx: false } });

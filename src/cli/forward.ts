@@ -28,6 +28,8 @@ Examples:
 `;
 
 /** What waits in the other device's queue has so long to leave. */
+/** Two rings of 2048 frames each way, and as many on their way. */
+const SLOTS = 8192;
 const LAST_FRAMES_MS = 100;
 
 interface ForwardFlags extends ModerationFlags {
@@ -66,7 +68,7 @@ function forward(a: string, b: string, flags: ForwardFlags): void {
   const intervalMs = milliseconds('--interval', flags.interval);
   const limitMs = milliseconds('--for', flags.for);
   endWithReader();
-  const host = createHostMachine({ coalesce: parseCoalesce(flags.coalesce) });
+  const host = createHostMachine({ slots: SLOTS, coalesce: parseCoalesce(flags.coalesce) });
   showNetLog(host.machine);
   const joined = joinDevices(host, a, b);
   const polling = startBusyPoll(host, [joined.ways[0].from, joined.ways[1].from], flags);
