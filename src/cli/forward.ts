@@ -28,7 +28,7 @@ Examples:
 `;
 
 /** What waits in the other device's queue has so long to leave. */
-/** Two rings of 2048 frames each way, and as many on their way. */
+/** Both ports' rings of 2048, and as many frames on their way. */
 const SLOTS = 8192;
 const LAST_FRAMES_MS = 100;
 
