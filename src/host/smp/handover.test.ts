@@ -6,7 +6,9 @@ import { skbAddFrag } from '../../skb/frags.ts';
 import { SkbPool } from '../../skb/pool.ts';
 import { type SkBuff, skbPut } from '../../skb/sk_buff.ts';
 import { CpuTable, TICKETS } from './cpu_table.ts';
-import { HANDOVER_RECEIVE, HandoverReceiver, HandoverSender, handoverReady, handoverSettled } from './handover.ts';
+import { HandoverSender, handoverReady, handoverSettled } from './handover.ts';
+import { HANDOVER_RECEIVE } from './handover_entry.ts';
+import { HandoverReceiver } from './handover_receiver.ts';
 
 const SLOTS = 64;
 const SLOT = 2048;

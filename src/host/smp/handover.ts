@@ -27,40 +27,34 @@ import { skbAddFrag, skbLinearize } from '../../skb/frags.ts';
 import type { SkbPool } from '../../skb/pool.ts';
 import { MAX_SKB_FRAGS } from '../../skb/shared_info.ts';
 import { type SkBuff, skbCloned } from '../../skb/sk_buff.ts';
-import { ENTRY_WORDS, type PairMemory, RING_ENTRIES, TICKETS } from './cpu_table.ts';
-
-const TAIL = 0;
-const HEAD = 16;
-/** Entries that the reader has begun with: it may have died in the middle of one. */
-const TAKEN = 17;
-const RETURNED = 32;
-const FREED = 48;
-
-/** To be handed up, as from a backlog; to be sent by the device that this CPU has the queues of. */
-export const HANDOVER_RECEIVE = 1;
-export const HANDOVER_XMIT = 2;
-const FRAGMENT = 3;
-
-/** The words of an entry. A fragment has KIND, TICKET, and its place and length in DATA and LEN. */
-const KIND = 0;
-const TICKET = 1;
-const FRAME_HEAD = 2;
-const DATA = 3;
-const LEN = 4;
-const END = 5;
-const MAC_HEADER = 6;
-const FACTS = 7;
-const HASH = 8;
-const VLAN_TCI = 9;
-const DEVICE = 10;
-const CSUM = 11;
-const CSUM_START = 12;
-const CSUM_OFFSET = 13;
-const GSO_TYPE = 14;
-const GSO_SIZE = 15;
-
-const RING_MASK = RING_ENTRIES - 1;
-const TICKET_MASK = TICKETS - 1;
+import { ENTRY_WORDS, type PairMemory, TICKETS } from './cpu_table.ts';
+import {
+  CSUM,
+  CSUM_OFFSET,
+  CSUM_START,
+  DATA,
+  DEVICE,
+  END,
+  FACTS,
+  FRAGMENT,
+  FRAME_HEAD,
+  FREED,
+  GSO_SIZE,
+  GSO_TYPE,
+  HASH,
+  HEAD,
+  KIND,
+  LEN,
+  MAC_HEADER,
+  RETURNED,
+  RING_MASK,
+  readFrame,
+  TAIL,
+  TAKEN,
+  TICKET,
+  TICKET_MASK,
+  VLAN_TCI,
+} from './handover_entry.ts';
 
 /** The side that hands over. */
 export class HandoverSender {
@@ -268,135 +262,6 @@ export function handoverSettled({ control }: PairMemory): boolean {
 export function settleHandover({ control }: PairMemory): void {
   const tail = Atomics.load(control, TAIL);
   for (const word of [HEAD, TAKEN, RETURNED, FREED]) Atomics.store(control, word, tail);
-}
-
-/** The side that is handed frames. */
-export class HandoverReceiver {
-  readonly #control: Int32Array;
-  readonly #entries: Int32Array;
-  readonly #stamps: Float64Array;
-  readonly #returns: Int32Array;
-  readonly #pool: SkbPool;
-  /** Foreign handle of ticket 0. */
-  readonly #first: number;
-  /** Of the frame that was taken last: number of its device, and its kind. */
-  device = 0;
-  kind = 0;
-  /** Frames for which there was no sk_buff. */
-  noMemory = 0;
-  #head: number;
-  #tailSeen: number;
-  #returned: number;
-  #pieces = 0;
-
-  /** `onGiven` runs after a ticket was given back. */
-  constructor(memory: PairMemory, pool: SkbPool, onGiven: () => void) {
-    this.#control = memory.control;
-    this.#entries = memory.entries;
-    this.#stamps = memory.stamps;
-    this.#returns = memory.returns;
-    this.#pool = pool;
-    const give = (buf: number): void => {
-      this.#give(buf - this.#first);
-      onGiven();
-    };
-    this.#first = pool.arena.addForeign(TICKETS, give);
-    this.#head = this.#control[HEAD]!;
-    this.#tailSeen = this.#head;
-    this.#returned = this.#control[RETURNED]!;
-  }
-
-  get length(): number {
-    return (Atomics.load(this.#control, TAIL) - this.#head) >>> 0;
-  }
-
-  /**
-   * The next frame, with one reference, which is the caller's; null: nothing waits. `taken` is called when it has been handed up. A
-   * frame for which there is no memory is left out, and counted.
-   */
-  take(): SkBuff | null {
-    const e = this.#entries;
-    for (;;) {
-      const head = this.#head;
-      if (this.#tailSeen === head) {
-        this.#tailSeen = Atomics.load(this.#control, TAIL);
-        if (this.#tailSeen === head) return null;
-      }
-      const at = (head & RING_MASK) * ENTRY_WORDS;
-      const pieces = 1 + (e[at + KIND]! >>> 8);
-      const skb = readFrame(e, at, this.#stamps[head & RING_MASK]!, this.#pool, this.#adopt(e[at + TICKET]!));
-      for (let i = 1; i < pieces; i++) {
-        const f = ((head + i) & RING_MASK) * ENTRY_WORDS;
-        const buf = this.#adopt(e[f + TICKET]!);
-        if (skb === null || !skbAddFrag(skb, buf, e[f + DATA]!, e[f + LEN]!)) this.#pool.arena.release(buf);
-      }
-      this.#pieces = pieces;
-      this.#control[TAKEN] = (head + pieces) | 0;
-      if (skb !== null) {
-        this.device = e[at + DEVICE]! & 0xffff;
-        this.kind = e[at + KIND]! & 0xff;
-        return skb;
-      }
-      this.noMemory++;
-      this.taken();
-    }
-  }
-
-  /** The frame that take() gave has gone its way. */
-  taken(): void {
-    this.#head = (this.#head + this.#pieces) | 0;
-  }
-
-  /** The other CPU sees which places in the ring are free, and which memory it has back. */
-  publish(): void {
-    if (this.#control[HEAD] !== this.#head) Atomics.store(this.#control, HEAD, this.#head);
-    if (this.#control[RETURNED] !== this.#returned) Atomics.store(this.#control, RETURNED, this.#returned);
-  }
-
-  #adopt(ticket: number): number {
-    const buf = this.#first + ticket;
-    this.#pool.arena.adopt(buf);
-    return buf;
-  }
-
-  #give(ticket: number): void {
-    this.#returns[this.#returned & TICKET_MASK] = ticket;
-    this.#returned = (this.#returned + 1) | 0;
-  }
-}
-
-/** An sk_buff of `pool` around the frame in the entry at word `at`; the reference to `buf` is the frame's. Null: no memory, and it is dropped. */
-function readFrame(e: Int32Array, at: number, tstampUs: number, pool: SkbPool, buf: number): SkBuff | null {
-  const skb = pool.build(buf, e[at + FRAME_HEAD]!, e[at + END]!);
-  if (skb === null) {
-    pool.drops.add(DropReason.NOMEM);
-    pool.arena.release(buf);
-    return null;
-  }
-  const facts = e[at + FACTS]!;
-  const data = e[at + DATA]!;
-  skb.data = data;
-  skb.len = e[at + LEN]!;
-  skb.tail = data + skb.len;
-  skb.macHeader = e[at + MAC_HEADER]!;
-  skb.protocol = facts & 0xffff;
-  skb.pktType = (facts >>> 16) & 7;
-  skb.ipSummed = (facts >>> 19) & 3;
-  skb.csumLevel = (facts >>> 21) & 3;
-  skb.l4Hash = (facts & (1 << 23)) !== 0;
-  skb.netpollSeen = (facts & (1 << 24)) !== 0;
-  skb.hash = e[at + HASH]! >>> 0;
-  skb.vlanTci = e[at + VLAN_TCI]!;
-  skb.queueMapping = e[at + DEVICE]! >>> 16;
-  skb.csum = e[at + CSUM]! >>> 0;
-  skb.csumStart = e[at + CSUM_START]!;
-  skb.csumOffset = e[at + CSUM_OFFSET]!;
-  skb.tstampUs = tstampUs;
-  const { info } = pool;
-  info.gsoType[skb.shinfo] = e[at + GSO_TYPE]!;
-  info.gsoSize[skb.shinfo] = e[at + GSO_SIZE]! & 0xffff;
-  info.gsoSegs[skb.shinfo] = e[at + GSO_SIZE]! >>> 16;
-  return skb;
 }
 
 /**

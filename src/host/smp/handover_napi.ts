@@ -21,7 +21,8 @@ import type { SkBuff } from '../../skb/sk_buff.ts';
 import { type CpuTable, counterAt } from './cpu_table.ts';
 import type { DeviceNumbers } from './device_numbers.ts';
 import type { Doorbells } from './doorbell.ts';
-import { HANDOVER_XMIT, HandoverReceiver } from './handover.ts';
+import { HANDOVER_XMIT } from './handover_entry.ts';
+import { HandoverReceiver } from './handover_receiver.ts';
 import type { RemoteCpu } from './remote_cpu.ts';
 
 /** The weight of a backlog. */

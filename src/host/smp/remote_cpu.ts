@@ -16,7 +16,8 @@ import type { Backlog, CpuBacklog } from '../../stack/backlog.ts';
 import { type CpuTable, counterAt } from './cpu_table.ts';
 import type { DeviceNumbers } from './device_numbers.ts';
 import type { Doorbells } from './doorbell.ts';
-import { HANDOVER_RECEIVE, HANDOVER_XMIT, type HandoverSender, handoverReady } from './handover.ts';
+import { type HandoverSender, handoverReady } from './handover.ts';
+import { HANDOVER_RECEIVE, HANDOVER_XMIT } from './handover_entry.ts';
 
 const HANDED_OVER = counterAt('handed_over');
 const XMIT_HANDED_OVER = counterAt('xmit_handed_over');
