@@ -35,6 +35,8 @@ export class CaptureReader {
   #bytes = new Uint8Array(0) as Uint8Array;
   #view: DataView = new DataView(new ArrayBuffer(0));
   #at = 0;
+  /** One behind the last byte. */
+  #end = 0;
   #kind: 'unknown' | 'pcap' | 'pcapng' = 'unknown';
   #littleEndian = false;
   #nanoseconds = false;
@@ -42,17 +44,38 @@ export class CaptureReader {
 
   /** Adds bytes of the file. The chunk is kept (not copied) while nothing unread stands before it: do not change it. */
   push(chunk: Uint8Array): void {
-    const rest = this.#bytes.length - this.#at;
+    const rest = this.unread;
     if (rest === 0) {
       this.#bytes = chunk;
     } else {
       const joined = new Uint8Array(rest + chunk.length);
-      joined.set(this.#bytes.subarray(this.#at), 0);
+      joined.set(this.#bytes.subarray(this.#at, this.#end), 0);
       joined.set(chunk, rest);
       this.#bytes = joined;
     }
     this.#at = 0;
+    this.#end = this.#bytes.length;
     this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
+  }
+
+  /** Bytes that were pushed and not read. */
+  get unread(): number {
+    return this.#end - this.#at;
+  }
+
+  /**
+   * Instead of `push`, without making anything: moves what is unread to the front of `bytes` and has `read(offset)` put more behind it, which
+   * gives how many. The same memory each time, or nothing unread. True: more came.
+   */
+  fill(bytes: Uint8Array, view: DataView, read: (offset: number) => number): boolean {
+    const rest = this.unread;
+    if (rest > 0) bytes.copyWithin(0, this.#at, this.#end);
+    const got = read(rest);
+    this.#bytes = bytes;
+    this.#view = view;
+    this.#at = 0;
+    this.#end = rest + got;
+    return got > 0;
   }
 
   /** The next packet, or null when more bytes are needed. Throws PcapError (see the codes). */
@@ -63,7 +86,7 @@ export class CaptureReader {
 
   /** To be called after the last push and pull: null for a whole file, else the reason why its tail was not read. */
   finish(): string | null {
-    const rest = this.#bytes.length - this.#at;
+    const rest = this.unread;
     if (this.#kind === 'unknown') {
       return rest === 0 ? 'the capture file is empty' : `the capture file has only ${rest} bytes: no header`;
     }
@@ -71,7 +94,7 @@ export class CaptureReader {
   }
 
   #available(): number {
-    return this.#bytes.length - this.#at;
+    return this.#end - this.#at;
   }
 
   #readMagic(): boolean {

@@ -2,7 +2,7 @@
 /**
  * The writing half of a pcap port: frames into a buffer, the buffer into a file.
  *
- *     frame --> | header 16, bytes | header 16, bytes | ...      |  --64 KiB, 100 ms, close, the process's end--> file or stdout
+ *     frame --> | header 16, bytes | header 16, bytes | ...      |  --512 KiB, 100 ms, close, the process's end--> file or stdout
  *
  *   1. A file takes everything at once. A pipe may be full: what is in the buffer waits, and what finds no room in it is counted.
  *   2. An error (no space left, reader gone) ends the writing: `problem` says why, frames are counted from then on.
@@ -14,7 +14,7 @@ import { PCAP_RECORD_LEN } from '../../wire/pcap_format.ts';
 import { writePcapHeader, writePcapRecord } from '../../wire/pcap_writer.ts';
 import type { PcapSpec } from './pcap_spec.ts';
 
-const FLUSH_BYTES = 64 << 10;
+const FLUSH_BYTES = 512 << 10;
 const BUFFER_BYTES = 1 << 20;
 const FLUSH_MS = 100;
 const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;

@@ -10,13 +10,14 @@ import { type CapturedPacket, CaptureReader } from '../../wire/pcap.ts';
 import type { PcapSpec } from './pcap_spec.ts';
 
 const CHUNK = 1 << 20;
-const FOLLOW_CHUNK = 1 << 16;
+/** A block of pcapng, which the reader waits for as a whole. */
+const LONGEST = 5 << 18;
 
 export class PcapSource {
   /** The packet that is next; null: there is none any more. Good until `advance`. */
   packet: CapturedPacket | null = null;
   /** `packet.bytes` as a DataView. */
-  view: DataView;
+  readonly view: DataView;
   /** The file begins again with this packet. */
   again = false;
   /** There will be no packet any more. */
@@ -27,17 +28,21 @@ export class PcapSource {
   #fd: number;
   #reader = new CaptureReader();
   #rounds: number;
-  #bytes: Uint8Array | undefined;
+  /** What has been read, whatever the round. */
+  readonly #bytes = new Uint8Array(CHUNK + LONGEST);
   #found = 0;
   readonly #follow: boolean;
   #watcher: FSWatcher | undefined;
+
+  readonly #more = (offset: number): number =>
+    readSync(this.#fd, this.#bytes, offset, Math.min(CHUNK, this.#bytes.length - offset), null);
 
   /** Opens, and reads the first packet. Throws SetupError: ERR_NETPOLL_PCAP_OPEN, or the code of wire/pcap behind ERR_NETPOLL_. */
   constructor(file: string, { loop, follow }: Pick<PcapSpec, 'loop' | 'follow'>, grown: () => void) {
     this.#file = file;
     this.#rounds = loop;
     this.#follow = follow;
-    this.view = new DataView(new ArrayBuffer(0));
+    this.view = new DataView(this.#bytes.buffer);
     try {
       this.#fd = openSync(file, 'r');
     } catch (cause) {
@@ -95,20 +100,11 @@ export class PcapSource {
       const packet = this.#reader.next();
       if (packet !== null) {
         this.#found++;
-        if (packet.bytes !== this.#bytes) {
-          this.#bytes = packet.bytes;
-          this.view = new DataView(packet.bytes.buffer, packet.bytes.byteOffset, packet.bytes.byteLength);
-        }
         return packet;
       }
-      const chunk = new Uint8Array(this.#follow ? FOLLOW_CHUNK : CHUNK);
-      const got = readSync(this.#fd, chunk);
-      if (got === 0 && this.#follow) return null;
-      if (got === 0) {
-        this.problem = this.#reader.finish();
-        return null;
-      }
-      this.#reader.push(chunk.subarray(0, got));
+      if (this.#reader.fill(this.#bytes, this.view, this.#more)) continue;
+      if (!this.#follow) this.problem = this.#reader.finish();
+      return null;
     }
   }
 }
