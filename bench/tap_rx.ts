@@ -37,7 +37,7 @@ const OURS: readonly { readonly side: Side; readonly what: string; readonly peer
     { what: '60 bytes', side: { name: 'bare', mode: 'bare', len: 60 }, peer: C60, atLeast: 0.85 },
     { what: '60 bytes', side: STACK60, peer: VNET60 },
     { what: '60 bytes', side: STACK60, peer: C60 },
-    ];
+  ];
 
 export async function run(): Promise<Figure[]> {
   const reason = whyNot();

@@ -1,4 +1,3 @@
-// hot
 /**
  * Child of bench/tap_tx.ts: sends COUNT frames of LEN bytes through a tap port, and says what that took.
  *

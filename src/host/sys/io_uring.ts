@@ -207,6 +207,7 @@ export function openIoUring(fd: number, entries: number, opcode: number): IoUrin
   }
 }
 
+/** Set-up: what is said where there is none. */
 function noRing(errno: number): SetupError {
   let why = errnoName(errno);
   if (errno === ENOSYS) why = 'this kernel, or this container, has none';
