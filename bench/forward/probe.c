@@ -37,7 +37,7 @@
 
 static char *ring;
 static unsigned block;
-static uint64_t received, reordered;
+static uint64_t received, reordered, started;
 static uint32_t next_sequence;
 static uint32_t *samples;
 
@@ -102,6 +102,9 @@ static int walk(void)
 			continue;
 		memcpy(&sequence, f + AT_SEQUENCE, sizeof sequence);
 		memcpy(&sent, f + AT_TIME, sizeof sent);
+		/* Of a run before this one, from whoever held it so long. */
+		if (sent < started)
+			continue;
 		if ((int32_t)(sequence - next_sequence) < 0)
 			reordered++;
 		next_sequence = sequence + 1;
@@ -132,7 +135,9 @@ int main(int argc, char **argv)
 		pieces[i] = (struct iovec){frames[i], LEN};
 		messages[i].msg_hdr = (struct msghdr){.msg_iov = &pieces[i], .msg_iovlen = 1};
 	}
-	uint64_t sent = 0, started = now(), end = started + length, t;
+	uint64_t sent = 0, t, end;
+	started = now();
+	end = started + length;
 	while ((t = now()) < end) {
 		uint64_t due = rate == 0 ? sent + BATCH : (uint64_t)((t - started) * 1e-9 * rate) + 1;
 		if (due <= sent) {
