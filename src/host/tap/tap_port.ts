@@ -57,6 +57,8 @@ const PIECES = NETIF_F_SG | NETIF_F_FRAGLIST | NETIF_F_HIGHDMA | NETIF_F_HW_VLAN
 const CHECKSUMS = NETIF_F_HW_CSUM | NETIF_F_RXCSUM;
 const SUPER_FRAMES = NETIF_F_TSO | NETIF_F_TSO6 | NETIF_F_TSO_ECN | NETIF_F_GSO_UDP_L4 | NETIF_F_GSO_ROBUST;
 const SUPER_BUFFERS = 192;
+/** A queue that is polled so often without an interrupt is asked on: its sender need not wake anybody. */
+const REST_POLLS = 64;
 /** A frame is its MTU and so much more: Ethernet header, two VLAN tags. */
 const FRAME_MORE = 22;
 
@@ -90,6 +92,8 @@ interface TapQueue {
   readonly tx: TapTransmit;
   readonly watch: Watch;
   armed: boolean;
+  /** Bursts since the interrupt was masked. */
+  polls: number;
 }
 
 /** Everything that exists while the port is open. */
@@ -205,6 +209,7 @@ export class TapPort implements Port {
         tx: new TapTransmit(fd, memory, ring, header),
         watch: this.#executive.watch(fd, () => this.#interrupt(queue, irq)),
         armed: false,
+        polls: 0,
       };
     });
     const up = new TapUp(device.name, device.index);
@@ -215,7 +220,9 @@ export class TapPort implements Port {
   rxBurst(queue: number, out: FrameBatch, limit: number): number {
     const open = this.#open;
     if (open === undefined || open.gone) return 0;
-    const { rx } = open.queues[queue]!;
+    const each = open.queues[queue]!;
+    const { rx } = each;
+    if (!each.armed && ++each.polls === REST_POLLS) each.watch.rest();
     const n = rx.burst(out, limit);
     if (rx.gone !== 0) this.#deviceGone(open);
     return n;
@@ -240,6 +247,7 @@ export class TapPort implements Port {
     if (open === undefined) return false;
     const each = open.queues[queue]!;
     each.armed = on;
+    each.polls = 0;
     // A descriptor whose device is gone is readable for ever.
     each.watch.arm(on && !open.gone);
     return on && each.tx.done;

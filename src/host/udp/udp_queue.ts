@@ -17,6 +17,9 @@ import { RX_BURST, UdpReceive } from './udp_receive.ts';
 import type { UdpSocket } from './udp_socket.ts';
 import { UdpTransmit } from './udp_transmit.ts';
 
+/** A queue that is polled so often without an interrupt is asked on: its sender need not wake anybody. */
+const REST_POLLS = 64;
+
 export class UdpQueue {
   readonly rx: UdpReceive;
   readonly tx: UdpTransmit;
@@ -24,6 +27,8 @@ export class UdpQueue {
   readonly #socket: UdpSocket;
   readonly #watch: Watch;
   #armed = false;
+  /** Bursts since the interrupt was masked. */
+  #polls = 0;
   /** The interrupt came, and nothing has been received since. */
   #woken = false;
   /** What the socket had dropped when it was asked last. */
@@ -66,6 +71,7 @@ export class UdpQueue {
   }
 
   rxBurst(out: FrameBatch, limit: number): number {
+    if (!this.#armed && ++this.#polls === REST_POLLS) this.#watch.rest();
     const n = this.rx.burst(out, limit);
     // Readable, and nothing to read: an error queue that nobody empties would interrupt for ever.
     if (this.#woken && n === 0 && !this.rx.pending) this.errors.drain();
@@ -82,6 +88,7 @@ export class UdpQueue {
   /** Unmasks or masks. True: there is work already that nobody will interrupt for. */
   arm(on: boolean): boolean {
     this.#armed = on;
+    this.#polls = 0;
     this.#watch.arm(on);
     return on && (this.tx.done || this.rx.pending);
   }
