@@ -3,6 +3,7 @@
  * and then hands each datagram to the collector's parser, or to nobody.
  */
 
+import { readlinkSync } from 'node:fs';
 import { newCollectorCounters } from '../../src/collector/counters.ts';
 import { defaultStreamsLimits, Streams } from '../../src/collector/streams.ts';
 import type { NetDevice } from '../../src/device/net_device.ts';
@@ -51,7 +52,7 @@ runOnCpu((cpu) => {
     dev = cpu.openDevice(`packet:${RECEIVE_SIDE}`, { on: order.on, udpPort: PORT, blocks: 96, retireMs: RETIRE_MS });
     if (order.on.includes(cpu.number)) stack.rps.setCpus(dev, 0, order.rps);
     for (const remote of cpu.remotes) remote.heldMax = order.heldMax;
-    cpu.post({ ready: cpu.number });
+    cpu.post(readlinkSync('/proc/thread-self'));
     // The message leaves before this thread stops.
     setImmediate(() => Atomics.wait(words, GATE, 0));
   };

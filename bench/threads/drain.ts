@@ -3,7 +3,7 @@
  *
  *     stdin  {"on":[1,2],"rps":[],"parse":true,"heldMax":256}      stdout  {"frames":...,"seconds":...}       a line each
  */
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { setPriority } from 'node:os';
 import { createInterface } from 'node:readline';
 import { createSmp } from '../../src/host/smp/smp.ts';
@@ -17,14 +17,13 @@ const QUIET_MS = 300;
 
 prefer();
 const words = new Int32Array(new SharedArrayBuffer(WORDS * 4));
-let ready = 0;
+/** Those at the gate, as folders of /proc. */
+const ready = new Set<string>();
 const smp = await createSmp({
   cpus: 3,
   program: new URL('./cpu.js', import.meta.url),
   data: { words },
-  onMessage: () => {
-    ready++;
-  },
+  onMessage: (thread) => ready.add(thread as string),
 });
 const { machine } = smp.boot.host;
 const dev = smp.boot.openDevice(`packet:${SEND_SIDE}`, { on: [0], blocks: 4, blockSize: 4096 });
@@ -46,10 +45,10 @@ function prefer(): void {
 }
 
 async function drain(order: Order): Promise<Drained> {
-  ready = 0;
+  ready.clear();
   words.fill(0);
   for (const cpu of [1, 2]) smp.post(cpu, order);
-  await until(() => ready === 2);
+  await until(() => ready.size === 2);
   await pause(20);
   const filling = performance.now();
   const sent = await fill();
@@ -58,6 +57,8 @@ async function drain(order: Order): Promise<Drained> {
   await pause(2 * RETIRE_MS);
   const before = smp.counters();
   const droppedBefore = dropped();
+  const threads = [...ready];
+  const onBefore = threads.map(onProcessorNs);
   const cpuBefore = process.cpuUsage();
   const started = performance.now();
   Atomics.store(words, GATE, 1);
@@ -78,11 +79,17 @@ async function drain(order: Order): Promise<Drained> {
     frames,
     seconds: (ended - started) / 1e3,
     cpuSeconds: (cpu.user + cpu.system) / 1e6,
+    busiestSeconds: Math.max(...threads.map((thread, i) => onProcessorNs(thread) - onBefore[i]!)) / 1e9,
     sendSeconds,
     sent,
     dropped: dropped() - droppedBefore,
     doorbells: smp.counters().doorbells - before.doorbells,
   };
+}
+
+function onProcessorNs(thread: string): number {
+  const [ns = ''] = readFileSync(`/proc/${thread}/schedstat`, 'latin1').split(' ');
+  return Number(ns);
 }
 
 function dropped(): number {

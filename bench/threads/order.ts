@@ -16,6 +16,8 @@ export interface Drained {
   readonly seconds: number;
   /** Of the process, all threads, during the drain. */
   readonly cpuSeconds: number;
+  /** Of the receiving thread that had most to do, on a processor: what the drain takes where each thread has one for itself. */
+  readonly busiestSeconds: number;
   /** What the sender needed before, and what was sent. */
   readonly sendSeconds: number;
   readonly sent: number;
