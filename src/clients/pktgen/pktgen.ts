@@ -31,7 +31,7 @@ const MAX_BEFORE_SOFTIRQ = 10_000;
 const SLICE_NS = 10e6;
 const LATE_NS = 250e6;
 /** Bursts between two looks at the clock where no rate is kept: a reading is an object on the heap. */
-const CLOCK_EVERY = 4;
+const CLOCK_EVERY = 16;
 const PKTGEN_RING = 256;
 /** Until the next try of a device without room, under a virtual clock; a host's loop comes round by itself. */
 const IDLE_NS = 10e3;

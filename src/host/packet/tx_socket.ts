@@ -95,7 +95,7 @@ export class TxSocket {
     for (let i = 0; i < limit; i++) this.#fill(batch, i);
     let taken = 0;
     while (taken < limit) {
-      const sent = this.#libc.sendmmsg(this.#fd, this.#vector.at + taken * MMSGHDR_SIZE, limit - taken, MSG_DONTWAIT);
+      const sent = taken === 0 ? this.#all(limit) : this.#rest(taken, limit);
       if (sent > 0) {
         for (let i = taken; i < taken + sent; i++) this.bytes += batch.len[i]!;
         this.frames += sent;
@@ -113,6 +113,15 @@ export class TxSocket {
     }
     this.#done.put(batch, taken);
     return taken;
+  }
+
+  /** The vector's address as it lies in its field: a sum would be a number on the heap. */
+  #all(limit: number): number {
+    return this.#libc.sendmmsg(this.#fd, this.#vector.at, limit, MSG_DONTWAIT);
+  }
+
+  #rest(taken: number, limit: number): number {
+    return this.#libc.sendmmsg(this.#fd, this.#vector.at + taken * MMSGHDR_SIZE, limit - taken, MSG_DONTWAIT);
   }
 
   /** Tags of frames that have left, as many as `done` holds. */
