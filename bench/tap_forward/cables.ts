@@ -61,7 +61,10 @@ export function forwardCable(program: readonly string[], options: string): Promi
       ...string[],
     ];
     const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'] });
-    for await (const text of child.stderr!) if (String(text).includes('forwarding between')) break;
+    // Read on after that: who writes to a pipe that was closed ends.
+    await new Promise<void>((ready) => {
+      child.stderr!.on('data', (text) => String(text).includes('forwarding between') && ready());
+    });
     ip('link', 'set', taps[0], 'netns', a, 'name', 'v0');
     ip('link', 'set', taps[1], 'netns', b, 'name', 'v0');
     return () => end(child, 'SIGINT');
