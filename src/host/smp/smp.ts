@@ -221,7 +221,7 @@ class HostSmp implements Smp {
     });
     thread.online = new Promise((resolve, reject) => {
       worker.on('message', (what: FromCpu) => this.#heard(cpu, thread, what, resolve));
-      worker.once('exit', () => reject(thread.error ?? notOnline(cpu)));
+      worker.once('exit', () => reject(thread.error === null ? notOnline(cpu) : setupErrorAgain(thread.error)));
     });
     // Nobody waits for a CPU that is started again.
     thread.online.catch(() => {});
@@ -304,6 +304,12 @@ function unreadFrames(counters: Float64Array, table: CpuTable, cpu: number): num
   let known = counters[0]! - of('taken_over') + of('handed_over') + of('kernel_drops') + of('unread');
   for (let to = 0; to < table.cpus; to++) known += table.pairDrops(cpu, to);
   return Math.max(0, of('kernel_frames') - known);
+}
+
+/** An error that comes from another thread has lost its class. */
+function setupErrorAgain(error: Error & { readonly code?: unknown }): Error {
+  const { code } = error;
+  return typeof code === 'string' && code.startsWith('ERR_NETPOLL_') ? new SetupError(code, error.message) : error;
 }
 
 function notOnline(cpu: number): SetupError {
