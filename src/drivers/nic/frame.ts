@@ -78,6 +78,19 @@ export function txFrame(tx: FrameBatch, i: number, skb: SkBuff): boolean {
   return skb.dataLen === 0 || txPieces(tx, skb);
 }
 
+/**
+ * The same for a Port that wants nothing but whole frames with their checksums in place: of the other columns it is told nothing, and they
+ * stay as they were made.
+ */
+export function txPlainFrame(tx: FrameBatch, i: number, skb: SkBuff): void {
+  tx.buf[i] = skb.buf;
+  tx.offset[i] = skb.data;
+  tx.len[i] = skb.len;
+  tx.end[i] = skb.end;
+  tx.cookie[i] = skb.id;
+  tx.vlanTci[i] = skb.vlanTci;
+}
+
 /** Moves entries [from, to), each in one piece, to the front of `tx`. Bound: the size of the batch; for the rare ring that was not emptied. */
 export function txShift(tx: FrameBatch, from: number, to: number): void {
   tx.buf.copyWithin(0, from, to);

@@ -1,6 +1,7 @@
 /**
  * What the nic driver keeps of its device and of each pair of queues.
  */
+import { NETIF_F_CSUM_MASK, NETIF_F_GSO_MASK, NETIF_F_SG } from '../../device/features.ts';
 import { type NapiStruct, napiScheduleOwned, napiSchedulePrep } from '../../device/napi_struct.ts';
 import type { NetDevice } from '../../device/net_device.ts';
 import type { XmitFlusher } from '../../device/xmit_flush.ts';
@@ -26,6 +27,8 @@ export class NicQueue implements XmitFlusher {
   /** The transmit ring: tx[0..pending) is the driver's, and waits for the doorbell or for room in the Port. */
   readonly tx: FrameBatch;
   pending = 0;
+  /** The Port takes frames in one piece, with their checksums, and no super-frames. */
+  readonly plain: boolean;
   readonly done = new FrameBatch(BURST);
   /** Frames that the Port has and txReap has not given back. */
   inFlight = 0;
@@ -46,6 +49,7 @@ export class NicQueue implements XmitFlusher {
     this.napi = napi;
     this.line = line;
     this.tx = new FrameBatch(BURST, pieces);
+    this.plain = (nic.port.caps.features & (NETIF_F_CSUM_MASK | NETIF_F_GSO_MASK | NETIF_F_SG)) === 0;
     this.pace = new RxPace(nic.coalesce, napi, dev.net.machine.executive);
     this.retry = dev.net.machine.timers.create(() => nicSchedule(this));
   }

@@ -28,7 +28,7 @@ import {
 import { xmitFlushLater, xmitMayWait } from '../../device/xmit_flush.ts';
 import { DropReason } from '../../skb/drop_reason.ts';
 import type { SkBuff } from '../../skb/sk_buff.ts';
-import { txFrame, txShift } from './frame.ts';
+import { txFrame, txPlainFrame, txShift } from './frame.ts';
 import { BURST, type NicQueue } from './nic_queue.ts';
 
 /** So many on their way, and what has left is freed by who sends: a sender need not wait for a poll. */
@@ -41,7 +41,8 @@ export function nicStartXmit(skb: SkBuff, queue: NicQueue, txq: NetdevQueue): nu
   if (skb.dataLen !== 0) return xmitAlone(skb, queue, txq);
   // Never full on entry: a last entry that found no room was given back.
   const at = queue.pending;
-  txFrame(queue.tx, at, skb);
+  if (queue.plain) txPlainFrame(queue.tx, at, skb);
+  else txFrame(queue.tx, at, skb);
   queue.pending = at + 1;
   if (at + 1 < BURST) {
     if (txq.xmitMore) return NETDEV_TX_OK;
