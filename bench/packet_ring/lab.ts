@@ -17,7 +17,7 @@ import type { RingReport } from './receiver.ts';
 
 /** Where the peers' sources are; relative to the repository's root. */
 const SOURCES = resolve(process.env.NETPOLL_PEERS ?? '../shared/bench/src');
-const WARM_SECONDS = 0.4;
+const WARM_SECONDS = 1;
 const SETTLE_MS = 60;
 const TRIES = 50;
 
