@@ -12,12 +12,7 @@ export const EXIT_FAILED = 1;
 export const EXIT_USAGE = 2;
 
 /** Codes of errors that are about what was typed. */
-const USAGE_CODES: readonly string[] = [
-  'ERR_NETPOLL_LISTEN',
-  'ERR_NETPOLL_OPTIONS',
-  'ERR_NETPOLL_BAD_SPEC',
-  'ERR_NETPOLL_SCHEME',
-];
+const USAGE_CODES: readonly string[] = ['ERR_NETPOLL_LISTEN', 'ERR_NETPOLL_OPTIONS', 'ERR_NETPOLL_SPEC'];
 
 /** A line on stderr. */
 export function note(line: string): void {
