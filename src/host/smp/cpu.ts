@@ -139,10 +139,17 @@ export class HostCpu {
         // It was never online for us: nothing of ours is there.
         Atomics.store(this.table.pair(this.number, cpu).control, SETTLED, generation);
       }
-      if (online && this.#generations[cpu] === 0) {
-        this.#generations[cpu] = generation;
-        remote.online = true;
-      }
+    }
+    this.meet();
+  }
+
+  /** Hands frames to CPUs that have come online from here on. In any context. */
+  meet(): void {
+    for (const remote of this.remotes) {
+      const { cpu } = remote;
+      if (this.#generations[cpu] !== 0 || !this.table.online(cpu)) continue;
+      this.#generations[cpu] = this.table.generation(cpu);
+      remote.online = true;
     }
   }
 

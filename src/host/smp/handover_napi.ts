@@ -13,7 +13,13 @@
  */
 import { type NapiStruct, napiCompleteDone, napiEnable, napiSchedule, netifNapiAdd } from '../../device/napi_struct.ts';
 import type { Net } from '../../device/net.ts';
-import { allocNetdev, type NetDevice, netifRunning, STAT_RX_DROPPED } from '../../device/net_device.ts';
+import {
+  allocNetdev,
+  type NetDevice,
+  netifRunning,
+  STAT_RX_DROPPED,
+  STAT_TX_DROPPED,
+} from '../../device/net_device.ts';
 import type { Softnet } from '../../device/softnet.ts';
 import { IrqLine } from '../../machine/irq.ts';
 import { DropReason } from '../../skb/drop_reason.ts';
@@ -138,7 +144,7 @@ export class HandoverNapi {
   #up(skb: SkBuff, device: number, kind: number): void {
     const dev = this.#devices.deviceOf(device);
     if (dev === null || !netifRunning(dev)) {
-      dev?.stats.add(STAT_RX_DROPPED);
+      dev?.stats.add(kind === HANDOVER_XMIT ? STAT_TX_DROPPED : STAT_RX_DROPPED);
       skb.pool.kfree(skb, DropReason.DEV_READY);
       return;
     }

@@ -110,8 +110,10 @@ async function boot(start: CpuStart, program: (cpu: ProgramCpu) => void | Promis
   cpu.data = start.data;
   cpu.host.machine.printk.registerConsole(forwardLog());
   parentPort!.on('message', (what: ToCpu) => {
-    if (what.kind === 'value') cpu.onMessage(what.value);
-    else stop(cpu, idle);
+    if (what.kind === 'stop') return stop(cpu, idle);
+    // Whoever was online when this was said is so here, whether the doorbell was heard before or not.
+    cpu.meet();
+    cpu.onMessage(what.value);
   });
   await program(cpu);
   say({ kind: 'online' });

@@ -13,7 +13,7 @@ import { devOf, netifRunning, STAT_RX_DROPPED } from '../../device/net_device.ts
 import { DropReason } from '../../skb/drop_reason.ts';
 import type { SkBuff } from '../../skb/sk_buff.ts';
 import type { Backlog, CpuBacklog } from '../../stack/backlog.ts';
-import { type CpuTable, counterAt } from './cpu_table.ts';
+import { type CpuTable, counterAt, TICKETS } from './cpu_table.ts';
 import type { DeviceNumbers } from './device_numbers.ts';
 import type { Doorbells } from './doorbell.ts';
 import { type HandoverSender, handoverReady } from './handover.ts';
@@ -101,6 +101,14 @@ export class RemoteCpu implements CpuBacklog {
     devOf(skb).stats.add(STAT_RX_DROPPED);
     skb.pool.kfree(skb, DropReason.CPU_BACKLOG);
     return NET_RX_DROP;
+  }
+
+  /** There is room for the frame, and for what it points to. */
+  hasRoom(skb: SkBuff): boolean {
+    const { sender } = this;
+    const pieces = 1 + skb.pool.info.nrFrags[skb.shinfo]!;
+    if (sender.out + pieces > TICKETS) sender.reap();
+    return sender.out + pieces <= TICKETS && !sender.full(pieces);
   }
 
   /** The frame is to be sent by the device of its number there. False: no room, and it is still the caller's. */

@@ -11,7 +11,7 @@
  *
  * Whoever comes first decides what the others need: the group, the port that the kernel chose. The table's lock is held meanwhile.
  */
-import { NETDEV_TX_OK, SetupError } from '../../base/status.ts';
+import { NETDEV_TX_BUSY, NETDEV_TX_OK, SetupError } from '../../base/status.ts';
 import { ethMacAddr } from '../../device/dev_addr.ts';
 import { allocEtherdev } from '../../device/eth.ts';
 import type { Net } from '../../device/net.ts';
@@ -27,8 +27,8 @@ import { netifStartQueue, netifStopQueue } from '../../device/netdev_queue.ts';
 import { devOpen } from '../../device/open.ts';
 import { registerNetdevice } from '../../device/register.ts';
 import { nicPort } from '../../drivers/nic/nic.ts';
+import { netpollTxRunning } from '../../netpoll/send.ts';
 import { DropReason } from '../../skb/drop_reason.ts';
-import type { SkBuff } from '../../skb/sk_buff.ts';
 import type { HostExecutive } from '../executive.ts';
 import type { HostMachine, OpenDeviceOptions } from '../host_machine.ts';
 import { openPort, portAddresses } from '../open_port.ts';
@@ -151,12 +151,17 @@ const SEEN_OPS: DeviceOps = {
     netifStopQueue(dev.txQueues[0]!, dev.net.machine.executive.now());
   },
 
-  /** To the first CPU that has a queue and runs. None, or no room there: dropped, and counted. */
+  /**
+   * To the first CPU that has a queue and runs. None, or no room there: dropped, and counted; but netpoll waits for room, because nobody
+   * sends again what it has to say.
+   */
   startXmit(skb, dev) {
-    const { owners, remotes, number } = dev.priv as Seen;
+    const { number } = dev.priv as Seen;
     const { len } = skb;
+    const owner = ownerOf(dev);
+    if (owner !== undefined && netpollTxRunning(dev) && !owner.hasRoom(skb)) return NETDEV_TX_BUSY;
     const own = handoverReady(skb, false);
-    if (own !== null && handOut(own, owners, remotes, number)) {
+    if (own !== null && owner?.xmit(own, number) === true) {
       dev.stats.add(STAT_TX_PACKETS);
       dev.stats.add(STAT_TX_BYTES, len);
       return NETDEV_TX_OK;
@@ -168,12 +173,14 @@ const SEEN_OPS: DeviceOps = {
 
   setMacAddress: ethMacAddr,
 
-  pollController() {},
+  /** Memory of what has been sent comes back also while the event loop, and so the doorbell, is dead. */
+  pollController(dev) {
+    ownerOf(dev)?.sender.reap();
+  },
 };
 
-function handOut(skb: SkBuff, owners: readonly number[], remotes: readonly RemoteCpu[], number: number): boolean {
-  for (const remote of remotes) {
-    if (remote.online && owners.includes(remote.cpu)) return remote.xmit(skb, number);
-  }
-  return false;
+function ownerOf(dev: NetDevice): RemoteCpu | undefined {
+  const { owners, remotes } = dev.priv as Seen;
+  for (const remote of remotes) if (remote.online && owners.includes(remote.cpu)) return remote;
+  return undefined;
 }

@@ -238,6 +238,8 @@ class HostSmp implements Smp {
     switch (what.kind) {
       case 'online':
         this.table.setState(cpu, CpuState.ONLINE);
+        // At once: the program may send before the event loop has turned, or never let it turn.
+        this.boot.meet();
         this.#tellAll();
         online();
         return;

@@ -1,0 +1,100 @@
+/**
+ * Sending from a CPU that has no queue of its own, through one that has.
+ *
+ *     namespace a: node:dgram counts ===veth=== namespace b: CPU 1 has packet:v0, CPU 2 and CPU 0 see it
+ *
+ * What is sent arrives, in order, and all of it is counted where it was sent; so it is by netpoll, more frames than there is memory
+ * for, and while the main thread never comes back to its event loop.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { lacks, titled } from './needs.ts';
+import { type VethPair, vethPair } from './rig.ts';
+
+const lacking = lacks({ root: true, tools: ['ip'] });
+const PORT = 7100;
+const LISTEN = 7000;
+
+interface Told {
+  readonly sent: number;
+  readonly refused: number;
+  readonly received: number;
+  readonly packets: number;
+  readonly dropped: number;
+  readonly xmit: number;
+  readonly turns?: number;
+}
+
+describe.skipIf(lacking !== undefined)(titled('a CPU that sends through another one', lacking), () => {
+  let pair: VethPair;
+  beforeAll(async () => {
+    pair = await vethPair('smp-send');
+  });
+  afterAll(() => pair?.remove());
+
+  /** What the machine said last, and what arrived. */
+  async function run(
+    mode: string,
+    frames: number,
+    burst: number,
+    meanwhile: () => Promise<unknown> = async () => {},
+  ): Promise<{ told: Told; arrived: { received: number; disordered: number } }> {
+    const { a, b } = pair;
+    const counter = await a.space.start([process.execPath, 'test/netns/fixtures/smp_count.mjs', String(PORT)]);
+    await counter.says(/listening/);
+    const given = { mode, mac: a.mac, from: b.address, to: a.address, port: PORT, frames, burst, listen: LISTEN };
+    const host = await b.space.start([process.execPath, 'test/netns/fixtures/smp_send.mjs', JSON.stringify(given)]);
+    try {
+      await host.says(/"online"/, 15_000);
+      await meanwhile();
+      const last = () => JSON.parse(host.lines.at(-1)!) as Told;
+      await host.until('all are sent', () => host.lines.length > 1 && last().sent + last().refused >= frames, 30_000);
+      process.kill(counter.pid, 'SIGUSR1');
+      expect(await counter.ended).toEqual({ code: 0, signal: null });
+      const told = last();
+      if (told.turns === undefined) {
+        process.kill(host.pid, 'SIGUSR1');
+        expect(await host.ended).toEqual({ code: 0, signal: null });
+      }
+      return { told, arrived: JSON.parse(counter.lines.at(-1)!) };
+    } finally {
+      await host.stop('SIGKILL');
+      await counter.stop('SIGKILL');
+    }
+  }
+
+  it('1,000 frames in one go from CPU 2 arrive in order, all counted', async () => {
+    const { told, arrived } = await run('cpu2', 1000, 1000);
+    expect(arrived).toEqual({ received: 1000, disordered: 0 });
+    expect(told).toMatchObject({ sent: 1000, packets: 1000, dropped: 0, xmit: 1000 });
+  });
+
+  it('what finds the other CPU’s queue full is dropped and counted where it was sent', async () => {
+    const { told, arrived } = await run('cpu2', 6000, 3000);
+    expect(arrived.disordered).toBe(0);
+    expect(told.packets + told.dropped).toBe(6000);
+    expect([arrived.received, told.xmit]).toEqual([told.packets, told.packets]);
+    expect(told.packets).toBeGreaterThan(1000);
+  });
+
+  it('netpoll on CPU 0 sends more than there is room and memory for at once: it waits, and nothing is lost', async () => {
+    const { told, arrived } = await run('netpoll', 20_000, 0);
+    expect(told).toMatchObject({ sent: 20_000, refused: 0, packets: 20_000, dropped: 0, xmit: 20_000 });
+    expect(arrived).toEqual({ received: 20_000, disordered: 0 });
+  });
+
+  for (const [mode, through] of [
+    ['wedged', 'CPU 1'],
+    ['own', 'a queue of its own'],
+  ] as const) {
+    it(`netpoll on a main thread that never returns sends through ${through} while the others receive`, async () => {
+      const { a, b } = pair;
+      const words = [b.address, LISTEN, 16, 10_000, 10].map(String);
+      const { told, arrived } = await run(mode, 10_000, 0, () =>
+        a.space.run([process.execPath, 'test/netns/fixtures/smp_sender.mjs', ...words]),
+      );
+      expect(told).toMatchObject({ sent: 10_000, refused: 0, received: 10_000, turns: 0, packets: 10_000, dropped: 0 });
+      expect(told.xmit).toBe(mode === 'own' ? 0 : 10_000);
+      expect(arrived).toEqual({ received: 10_000, disordered: 0 });
+    });
+  }
+});
