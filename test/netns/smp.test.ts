@@ -112,6 +112,24 @@ describe.skipIf(lacking !== undefined)(titled('CPUs that are threads', lacking),
     });
   }
 
+  for (const [spec, device] of [
+    ['packet:v0', { udpPort: PORT }],
+    ['xdp:v0', { udpPort: PORT }],
+    [`udp:10.0.0.2:${PORT}`, {}],
+  ] as const) {
+    it(`what lay unread in the ${spec.split(':')[0]}: device of a thread that had hung is counted when it is ended`, async () => {
+      const result = await run({ on: [2], spec, device, killAt: 500, how: 'wedge' }, 6000, 20);
+      expect(result.received[2]).toBe(500);
+      expect(result.deaths).toHaveLength(1);
+      expect(result.deaths[0]!.unread).toBe(result.unread);
+      expect(result.unread).toBeGreaterThan(1000);
+      const known = 500 + result.unread + result.kernel_drops;
+      expect(known, JSON.stringify(result)).toBeLessThanOrEqual(6000);
+      // But for those that it had taken out and not handed up.
+      expect(known, JSON.stringify(result)).toBeGreaterThanOrEqual(6000 - 64);
+    });
+  }
+
   it('what a dead CPU had not looked at goes up where it came from', async () => {
     const result = await run({ on: [1], rps: [2], workUs: 100, killAt: 1000, how: 'exit' }, 20_000, 10);
     expect(result.deaths).toHaveLength(1);

@@ -8,33 +8,17 @@
  *      goes on taking its share of the frames.
  */
 import { readFileSync } from 'node:fs';
-import { type Libc, libc } from '../sys/libc.ts';
+import { libc } from '../sys/libc.ts';
 import { mapCopy } from '../sys/mmap.ts';
-import {
-  AF_INET,
-  AF_INET6,
-  AF_PACKET,
-  getOption,
-  MSG_DONTWAIT,
-  SK_MEMINFO_DROPS,
-  SO_MEMINFO,
-  SOCK_DGRAM,
-  SOL_PACKET,
-  SOL_SOCKET,
-} from '../sys/socket.ts';
+import { SOL_PACKET } from '../sys/socket.ts';
 import { type CpuTable, counterAt } from './cpu_table.ts';
+import { countUnread, isSocket } from './unread.ts';
 
 const PACKET_STATISTICS = 6;
-const SO_TYPE = 3;
-const SO_DOMAIN = 39;
-/** Words that SO_MEMINFO gives. */
-const MEMINFO_WORDS = 9;
 const MAP_FIXED = 0x10;
 const SYS_BPF = process.arch === 'arm64' ? 280 : 321;
 /** Commands of bpf() that give a descriptor: map, program, link, and those of what is there already. */
 const BPF_MAKES_DESCRIPTOR: readonly number[] = [0, 5, 7, 13, 14, 28, 30];
-/** Datagrams that are counted in a dead thread's socket. */
-const UNREAD_MAX = 1_000_000;
 
 const FRAMES = counterAt('kernel_frames');
 const DROPS = counterAt('kernel_drops');
@@ -49,6 +33,7 @@ export function keepDescriptors(table: CpuTable, cpu: number): void {
     return fd;
   };
   const {
+    open,
     socket,
     accept4,
     epollCreate1,
@@ -62,6 +47,7 @@ export function keepDescriptors(table: CpuTable, cpu: number): void {
     munmap,
   } = c;
   const mappings = table.mappings(cpu);
+  c.open = (path, flags) => kept(open(path, flags));
   c.socket = (domain, type, protocol) => kept(socket(domain, type, protocol));
   c.accept4 = (fd, address, length, flags) => kept(accept4(fd, address, length, flags));
   c.epollCreate1 = (flags) => kept(epollCreate1(flags));
@@ -130,13 +116,6 @@ function unmapAll(list: Float64Array): void {
   list.fill(0);
 }
 
-/** `struct tpacket_stats`: frames, those without room included, and those without room; since it was asked last. */
-function countPackets(counters: Float64Array, stats: Uint8Array): void {
-  const view = new DataView(stats.buffer, stats.byteOffset, 8);
-  counters[FRAMES]! += view.getUint32(0, true);
-  counters[DROPS]! += view.getUint32(4, true);
-}
-
 /**
  * Ends what a dead thread had open. `memory` is the whole arena, `rings` where that thread's kernel rings lie in it. Gives how many
  * frames were in its sockets of which it had not read a single byte; those of packet sockets are in the counters.
@@ -159,36 +138,14 @@ export function closeDescriptors(
     table.counters(cpu)[DROPS]! += counts[2]! >>> 0;
   }
   let unread = 0;
-  for (const fd of fds) {
-    // Frames come until the very end: what is counted is closed at once.
-    unread += countUnread(c, fd, table.counters(cpu));
+  // What brings frames to a socket (an XDP program's link) goes before the socket; frames come until the very end of one, so what is counted
+  // is closed at once.
+  for (const fd of [...fds.filter((fd) => !isSocket(fd)), ...fds.filter(isSocket)]) {
+    unread += countUnread(fd, table.counters(cpu));
     c.close(fd);
   }
   list.fill(0);
   return unread;
-}
-
-function countUnread(c: Libc, fd: number, counters: Float64Array): number {
-  const domain = intOption(fd, SO_DOMAIN);
-  if (domain === AF_PACKET) {
-    const stats = Buffer.alloc(12);
-    if (getOption(fd, SOL_PACKET, PACKET_STATISTICS, stats) === 12) countPackets(counters, stats);
-    return 0;
-  }
-  if ((domain !== AF_INET && domain !== AF_INET6) || intOption(fd, SO_TYPE) !== SOCK_DGRAM) return 0;
-  const memory = Buffer.alloc(4 * MEMINFO_WORDS);
-  if (getOption(fd, SOL_SOCKET, SO_MEMINFO, memory) === memory.length) {
-    counters[DROPS]! += memory.readUInt32LE(4 * SK_MEMINFO_DROPS);
-  }
-  const byte = Buffer.alloc(1);
-  let unread = 0;
-  while (unread < UNREAD_MAX && c.recv(fd, byte, 1, MSG_DONTWAIT) >= 0) unread++;
-  return unread;
-}
-
-function intOption(fd: number, name: number): number {
-  const value = Buffer.alloc(4);
-  return getOption(fd, SOL_SOCKET, name, value) === 4 ? value.readInt32LE(0) : -1;
 }
 
 /** Frames in them that other CPUs still read stay what they are. */

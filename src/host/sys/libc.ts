@@ -22,6 +22,8 @@ export interface LoopPoll {
 
 export interface Libc {
   errno(): number;
+  /** Of a file that is there. Unlike node:fs, it is not closed by Node when a thread ends, and may be closed by close(). */
+  open(path: string, flags: number): number;
   socket(domain: number, type: number, protocol: number): number;
   bind(fd: number, address: Uint8Array, length: number): number;
   connect(fd: number, address: Uint8Array, length: number): number;
@@ -114,6 +116,7 @@ export function loadLibc(require: (name: string) => unknown): Libc {
   const mmapOf = f('intptr_t mmap(uintptr_t, size_t, int, int, int, int64_t)');
   return {
     errno: () => koffi.errno(),
+    open: f('int open(str, int)'),
     socket: f('int socket(int, int, int)'),
     bind: f('int bind(int, void *, uint)'),
     connect: f('int connect(int, void *, uint)'),

@@ -8,7 +8,7 @@
  * A device that is not persistent goes with its last descriptor, whatever became of the process.
  * Answers to: Documentation/networking/tuntap.rst, include/uapi/linux/if_tun.h.
  */
-import { constants, openSync, readFileSync } from 'node:fs';
+import { constants, readFileSync } from 'node:fs';
 import { SetupError } from '../../base/status.ts';
 import { check, EACCES, EBUSY, EINVAL, EPERM, errnoName, systemError } from './errno.ts';
 import { ifreq } from './interface.ts';
@@ -17,6 +17,7 @@ import { notPermitted, schemeInstead } from './privilege.ts';
 import { AF_INET, openSocket, SOCK_DGRAM } from './socket.ts';
 
 const TUN_PATH = '/dev/net/tun';
+const O_CLOEXEC = 0o2000000;
 const TUNSETIFF = 0x400454ca;
 const TUNSETPERSIST = 0x400454cb;
 const TUNSETOFFLOAD = 0x400454d0;
@@ -61,11 +62,11 @@ export interface TunFacts {
  * by children. `flags`: IFF_* beside IFF_TAP. Throws SetupError: ERR_NETPOLL_NO_TUN, ERR_NETPOLL_EPERM, ERR_NETPOLL_EBUSY, ...
  */
 export function openTap(name: string, flags: number): number {
-  let fd: number;
-  try {
-    fd = openSync(TUN_PATH, constants.O_RDWR | constants.O_NONBLOCK);
-  } catch (cause) {
-    const why = (cause as NodeJS.ErrnoException).code ?? String(cause);
+  // Not by node:fs: Node would close it once more when a thread ends, whatever has its number by then.
+  const fd = libc().open(TUN_PATH, constants.O_RDWR | constants.O_NONBLOCK | O_CLOEXEC);
+  if (fd < 0) {
+    const cause = systemError('open', TUN_PATH);
+    const why = errnoName(libc().errno());
     if (why === 'EACCES' || why === 'EPERM') {
       // Who may not open it, may not make a device either.
       throw notPermitted('tap', name, `tap:${name}: ${TUN_PATH} does not open (${why})`, cause);

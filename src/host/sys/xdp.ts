@@ -20,7 +20,7 @@ import { pinned, writeWord } from './pinned.ts';
 import { notPermitted, schemeInstead } from './privilege.ts';
 import { getOption, openSocket, SOCK_RAW, SOL_SOCKET, setInt } from './socket.ts';
 
-const AF_XDP = 44;
+export const AF_XDP = 44;
 const SOL_XDP = 283;
 const XDP_MMAP_OFFSETS = 1;
 const XDP_RX_RING = 2;
@@ -32,6 +32,8 @@ const XDP_STATISTICS = 7;
 const XDP_OPTIONS = 8;
 const XDP_MAX_TX_SKB_BUDGET = 9;
 const XDP_OPTIONS_ZEROCOPY = 1;
+const PROT_READ = 1;
+const MAP_SHARED = 1;
 const SO_BUSY_POLL = 46;
 const SO_PREFER_BUSY_POLL = 69;
 const SO_BUSY_POLL_BUDGET = 70;
@@ -166,4 +168,20 @@ export function xdpStatistics(fd: number): XdpStatistics | null {
     rxFillRingEmptyDescs: word(32),
     txRingEmptyDescs: word(40),
   };
+}
+
+/** Frames in the receive ring of a socket that nobody has taken out, as long as it is open, whoever has or had the ring mapped. */
+export function unreadXdpFrames(fd: number): number {
+  const { fileOffset, offsets: at } = RINGS.rx;
+  const { producer, consumer } = ringOffsets(fd, 'ask for unread frames')(at);
+  const c = libc();
+  const length = Math.max(producer, consumer) + 4;
+  const mapped = c.mmap(0, length, PROT_READ, MAP_SHARED, fd, fileOffset);
+  // A socket that only sends has no such ring.
+  if (mapped <= 0) return 0;
+  const words = pinned(8);
+  c.memcpy(words.at, mapped + producer, 4);
+  c.memcpy(words.at + 4, mapped + consumer, 4);
+  c.munmap(mapped, length);
+  return (words.view.getUint32(0, true) - words.view.getUint32(4, true)) >>> 0;
 }
