@@ -152,7 +152,7 @@ describe.skipIf(lacking !== undefined)(titled('where a part is missing', lacking
     const file = join(folder, `${worked.size}`);
     const specs = { udp: 'udp:0.0.0.0:6666', packet: 'packet:v0:6666', qemu: `qemu:${file}`, pcap: `pcap:${file}` };
     if (scheme === 'pcap') writeFileSync(file, pcapFile([{ tsUs: 1e15, bytes: udpFrame({ payload: record }) }]));
-    const collector = await pair.a.space.start([...PLACES[place], ...COLLECT, specs[scheme]]);
+    const collector = await pair.a.space.start([...PLACES[place], ...COLLECT, specs[scheme]], { NO_COLOR: '1' });
     const heard = () => collector.lines.some((line) => line.includes(`it works ${place}`));
     const peer = scheme === 'qemu' ? callingPeer({ path: file }) : undefined;
     const text = JSON.stringify(record);
@@ -174,7 +174,7 @@ describe.skipIf(lacking !== undefined)(titled('where a part is missing', lacking
   it.each(ROWS)(
     '%s, %s says what is missing, and what is named instead works',
     async (place, scheme, said, instead) => {
-      const child = await pair.a.space.start([...PLACES[place], ...COLLECT, scheme]);
+      const child = await pair.a.space.start([...PLACES[place], ...COLLECT, scheme], { NO_COLOR: '1' });
       await child.until('its end', () => child.end !== undefined, READY_MS).catch(() => child.stop());
       const lines = child.stderr.toString().split('\n');
       expect(lines.filter((line) => line.startsWith('netpoll: '))).toEqual([`netpoll: ${said}`]);

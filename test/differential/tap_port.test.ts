@@ -45,6 +45,13 @@ function sound({ vnet, bytes }: SuperFrame): boolean {
   return vnet.csum_start + l4len === vnet.hdr_len;
 }
 
+/** What a port that offloads nothing is given: there is nothing left to do. */
+function plainFrame(prng: Prng): SuperFrame {
+  const { bytes } = superFrame(prng);
+  const vnet = { flags: 0, gso_type: 0, hdr_len: 0, gso_size: 0, csum_start: 0, csum_offset: 0 };
+  return { vnet, bytes: bytes.subarray(0, 60 + prng.below(1454)) };
+}
+
 describe.skipIf(lacking !== undefined)(titled(`the tap port and this kernel, seed ${seed}`, lacking), () => {
   describe.each([
     ['with offloads', true],
@@ -157,7 +164,7 @@ describe.skipIf(lacking !== undefined)(titled(`the tap port and this kernel, see
       const prng = new Prng(seed + 1);
       let [frames, segments, refused, nonsense] = [0, 0, 0, 0];
       for (let round = 0; round < rounds; round++) {
-        const frame = superFrame(prng);
+        const frame = offload ? superFrame(prng) : plainFrame(prng);
         const taken = taps.in.write(frame.vnet, frame.bytes);
         const want = plain();
         const before = port.counters.get('tx_frames') + port.counters.get('tx_errors');
@@ -179,7 +186,8 @@ describe.skipIf(lacking !== undefined)(titled(`the tap port and this kernel, see
         if (!taken) refused++;
       }
       console.log(`seed ${seed}: ${frames} sent as ${segments}, ${refused} refused; ${nonsense} that are nonsense`);
-      expect(segments).toBeGreaterThan(frames);
+      if (offload) expect(segments).toBeGreaterThan(frames);
+      else expect(segments).toBe(frames);
     });
   });
 });
