@@ -12,7 +12,7 @@ import { libc } from '../sys/libc.ts';
 import { mapCopy } from '../sys/mmap.ts';
 import { SOL_PACKET } from '../sys/socket.ts';
 import { type CpuTable, counterAt } from './cpu_table.ts';
-import { countUnread, isSocket } from './unread.ts';
+import { closeCounted, isSocket } from './unread.ts';
 
 const PACKET_STATISTICS = 6;
 const MAP_FIXED = 0x10;
@@ -126,7 +126,6 @@ export function closeDescriptors(
   memory: { readonly at: number },
   rings: readonly [from: number, to: number],
 ): number {
-  const c = libc();
   const list = table.descriptors(cpu);
   const fds = [...list].filter((each) => each > 0).map((each) => each - 1);
   letRingsGo(memory, rings);
@@ -138,11 +137,9 @@ export function closeDescriptors(
     table.counters(cpu)[DROPS]! += counts[2]! >>> 0;
   }
   let unread = 0;
-  // What brings frames to a socket (an XDP program's link) goes before the socket; frames come until the very end of one, so what is counted
-  // is closed at once.
+  // What brings frames to a socket (an XDP program's link) goes before the socket.
   for (const fd of [...fds.filter((fd) => !isSocket(fd)), ...fds.filter(isSocket)]) {
-    unread += countUnread(fd, table.counters(cpu));
-    c.close(fd);
+    unread += closeCounted(fd, table.counters(cpu));
   }
   list.fill(0);
   return unread;
