@@ -50,7 +50,8 @@ describe.skipIf(lacking !== undefined)(titled('netpoll collect --cpus', lacking)
   }
 
   it('says what is wrong: an interface that is not there, a number that is none', async () => {
-    const run = (...words: string[]) => pair.b.space.run([...NETPOLL, 'collect', '--no-http', ...words], true);
+    const run = (...words: string[]) =>
+      pair.b.space.run(['env', 'NO_COLOR=1', ...NETPOLL, 'collect', '--no-http', ...words], true);
     const none = await run('--cpus', '2', '--listen', 'packet:nosuch:6666');
     expect([none.code, none.stderr]).toEqual([1, expect.stringMatching(/netpoll: there is no interface "nosuch"/)]);
     const zero = await run('--cpus', '0');

@@ -174,7 +174,10 @@ describe.skipIf(lacking !== undefined)(
     });
 
     it('loses of ours what it counts, and in silence what was sent on a link that only the guest had lost', () => {
-      const got = heard.lines.map((each) => Number(/^\d+,(\d+),\d+,[-c]/.exec(each)?.[1]));
+      // Lines of a record's dictionary begin with a space: the interface's news have one.
+      const records = heard.lines.filter((each) => !each.startsWith(' '));
+      const got = records.map((each) => Number(/^\d+,(\d+),\d+,[-c]/.exec(each)?.[1]));
+      expect(got).not.toContain(Number.NaN);
       const from = end.emitted.find(([, atMs]) => atMs > outages[0]!.fromMs - 200)![0];
       const all = end.emitted.filter(([seq]) => seq >= from);
       const missing = all.filter(([seq]) => !got.includes(seq));
