@@ -3,6 +3,7 @@
  */
 import type { Command } from 'commander';
 import { SetupError } from '../base/status.ts';
+import { softnetRows } from '../clients/procfs.ts';
 import { receiveInto } from '../collector/receive.ts';
 import type { NetDevice } from '../device/net_device.ts';
 import { nicPort } from '../drivers/nic/nic.ts';
@@ -14,6 +15,7 @@ import { createCollectorConsole } from './collector_console.ts';
 import { DEFAULT_LISTEN, type ListenSpec, listenSpecs } from './listen_spec.ts';
 import { watchLoss } from './loss_watch.ts';
 import { addModerationOptions, type ModerationFlags, parseCoalesce, startBusyPoll } from './moderation_options.ts';
+import { softnetLines } from './softnet_lines.ts';
 import { die, endWithReader, note, onStop, showNetLog } from './terminal.ts';
 
 interface CollectOptions extends ModerationFlags {
@@ -21,6 +23,7 @@ interface CollectOptions extends ModerationFlags {
   readonly jsonl?: boolean;
   readonly http: string | boolean;
   readonly cpus?: string;
+  readonly stats?: boolean;
 }
 
 const EXAMPLES = `
@@ -33,6 +36,7 @@ Examples:
   $ netpoll collect --listen qemu:/tmp/vm.sock        from a guest of QEMU, no privileges (-netdev stream)
   $ netpoll collect --listen pcap:crash.pcap          the messages in a capture, then ends
   $ netpoll collect --cpus 4                          four threads receive and parse, this one stores and serves
+  $ netpoll collect --cpus 4 --stats                  and at its end, how the frames were shared out among them
   $ netpoll collect --http 0.0.0.0:8080               page for others on the network
 
 On the machine that is to be watched (see also the kernel's netconsole.rst):
@@ -56,6 +60,7 @@ export function addCollect(program: Command): void {
     .option('--http <address:port>', 'where the page listens; port 0 takes a free one', '127.0.0.1:0')
     .option('--no-http', 'no page')
     .option('--cpus <threads>', 'receive and parse on so many threads of their own, by flow (live sources only)')
+    .option('--stats', 'say at the end what the network softirq of each CPU did (softnet_stat)')
     .addHelpText('after', EXAMPLES);
   addModerationOptions(command).action((options: CollectOptions, command: Command) => {
     collect(options, command.getOptionValueSource('http') === 'cli').catch(die);
@@ -82,7 +87,8 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
     if (captures > 0) {
       throw new SetupError('ERR_NETPOLL_OPTIONS', '--cpus: a capture is read by one thread; leave it out');
     }
-    return collectOnCpus(specs, { cpus: Number(options.cpus), jsonl: options.jsonl ?? false, http });
+    const { jsonl = false, stats = false } = options;
+    return collectOnCpus(specs, { cpus: Number(options.cpus), jsonl, http, stats });
   }
   const host = createHostMachine({ coalesce: parseCoalesce(options.coalesce) });
   showNetLog(host.machine);
@@ -102,7 +108,10 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
     host.close();
     output
       .close()
-      .then(() => summary(host, output.collector.counters.toJSON(), lost))
+      .then(() => {
+        summary(host, output.collector.counters.toJSON(), lost);
+        if (options.stats === true) softnetLines(softnetRows(host.stack)).forEach(note);
+      })
       .catch(die);
   };
 

@@ -9,6 +9,7 @@ import { createSmp, type Smp } from '../host/smp/smp.ts';
 import type { CollectBatch, CollectCpuData } from './collect_cpu.ts';
 import { type CollectorConsole, createCollectorConsole } from './collector_console.ts';
 import type { ListenSpec } from './listen_spec.ts';
+import { softnetLines } from './softnet_lines.ts';
 import { die, note, onStop } from './terminal.ts';
 
 const CPUS_MAX = 15;
@@ -19,6 +20,8 @@ export interface CollectOnCpusOptions {
   readonly cpus: number;
   readonly jsonl: boolean;
   readonly http: string | null;
+  /** Says at the end what each CPU did. */
+  readonly stats: boolean;
 }
 
 /** Throws SetupError. */
@@ -51,7 +54,10 @@ export async function collectOnCpus(specs: readonly ListenSpec[], options: Colle
     smp
       .close()
       .then(() => output.close())
-      .then(() => summary(smp, output, lost, losses))
+      .then(() => {
+        summary(smp, output, lost, losses);
+        if (options.stats) softnetLines(smp.softnetRows()).forEach(note);
+      })
       .catch(die);
   });
 }

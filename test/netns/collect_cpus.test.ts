@@ -36,7 +36,7 @@ describe.skipIf(lacking !== undefined)(titled('netpoll collect --cpus', lacking)
 
   for (const where of [`udp:0.0.0.0:${PORT}`, `packet:v0:${PORT}`]) {
     it(`${where}: every record of every source, from two threads`, async () => {
-      const argv = [...NETPOLL, 'collect', '--cpus', '2', '--jsonl', '--no-http', '--listen', where];
+      const argv = [...NETPOLL, 'collect', '--cpus', '2', '--stats', '--jsonl', '--no-http', '--listen', where];
       const collect = await pair.b.space.start(argv);
       await collect.says(/cpu 1[\s\S]*cpu 2|cpu 2[\s\S]*cpu 1/, 20_000);
       await pair.a.space.run([process.execPath, '--input-type=module', '-e', SENDER]);
@@ -45,7 +45,14 @@ describe.skipIf(lacking !== undefined)(titled('netpoll collect --cpus', lacking)
       const messages = collect.lines.map((line) => JSON.parse(line) as { seq: string; text: string });
       expect(messages).toHaveLength(SOURCES * RECORDS);
       expect(new Set(messages.map(({ text }) => text)).size).toBe(SOURCES * RECORDS);
-      expect(collect.stderr.toString()).toMatch(/1600 messages from 1600 datagrams\n/);
+      const said = collect.stderr.toString();
+      expect(said).toMatch(/1600 messages from 1600 datagrams\n/);
+      const rows = [...said.matchAll(/^softnet +cpu (\d): (\d+) processed, (\d+) dropped, /gm)];
+      expect(rows.map(([, cpu]) => cpu)).toEqual(['0', '1', '2']);
+      const processed = rows.map(([, , frames]) => Number(frames));
+      expect(processed[0]).toBe(0);
+      expect(Math.min(processed[1]!, processed[2]!)).toBeGreaterThan(0);
+      expect(processed[1]! + processed[2]!).toBeGreaterThanOrEqual(SOURCES * RECORDS);
     });
   }
 
