@@ -116,6 +116,13 @@ describe.skipIf(lacking !== undefined)(titled('CPUs that are threads', lacking),
     });
   }
 
+  it('what a udp: socket of a thread that is too slow had no room for is counted, too', async () => {
+    const device = { receiveBuffer: 64 << 10 };
+    const result = await run({ on: [1], spec: `udp:10.0.0.2:${PORT}`, device, workUs: 200 }, 6000, 20);
+    expect(result.kernel_drops).toBeGreaterThan(1000);
+    expect(result.received[1]! + result.kernel_drops, JSON.stringify(result)).toBe(6000);
+  });
+
   for (const [spec, device] of [
     ['packet:v0', { udpPort: PORT }],
     ['xdp:v0', { udpPort: PORT }],

@@ -21,6 +21,8 @@ import { devQueueXmit } from '../../stack/dev_queue_xmit.ts';
 import { arenaShare, type SharedMemory } from '../arena.ts';
 import type { Watch } from '../executive.ts';
 import { assembleHostMachine, type HostMachine } from '../host_machine.ts';
+import { UdpPort } from '../udp/udp_port.ts';
+import { XdpPort } from '../xdp/xdp_port.ts';
 import { CpuState, type CpuTable, counterAt } from './cpu_table.ts';
 import { DeviceNumbers } from './device_numbers.ts';
 import { Doorbells } from './doorbell.ts';
@@ -33,6 +35,7 @@ import { openShared, type SharedDeviceOptions } from './shared_device.ts';
 const TAKEN_BACK = counterAt('taken_back');
 const DIED_WITH = counterAt('died_with');
 const UNREAD = counterAt('unread');
+const KERNEL_DROPS = counterAt('kernel_drops');
 /** A word of a pair's control: the generation of the CPU there whose death this one has settled. */
 const SETTLED = 8;
 
@@ -45,6 +48,12 @@ export interface CpuParts {
   readonly skbs: number | undefined;
 }
 
+interface Lost {
+  readonly unread: number;
+  readonly drops: number;
+}
+const NONE_LOST: Lost = { unread: 0, drops: 0 };
+
 export class HostCpu {
   readonly number: number;
   readonly table: CpuTable;
@@ -55,8 +64,8 @@ export class HostCpu {
   readonly #watch: Watch;
   /** By CPU: which bringing-up of it we hand frames to, 0: it is offline. */
   readonly #generations: number[];
-  /** Of each device, what of its unread frames is in the table. */
-  readonly #unread = new Map<NetDevice, number>();
+  /** Of each device, what of its frames that were lost is in the table. */
+  readonly #lost = new Map<NetDevice, Lost>();
 
   /** Throws SetupError. */
   constructor({ table, cpu, memory, buffer, skbs }: CpuParts) {
@@ -81,7 +90,7 @@ export class HostCpu {
     });
     for (const remote of this.remotes) stack.rps.setBacklog(remote.cpu, remote);
     net.registerNotifier((event, dev) => {
-      if (event === NetdevEvent.DOWN) this.#countUnread(dev);
+      if (event === NetdevEvent.DOWN) this.#countLost(dev);
       return 0;
     });
     this.#generations = machine.cpus.map(() => 0);
@@ -109,12 +118,22 @@ export class HostCpu {
     this.#watch.close();
   }
 
-  /** What was in the ring of a device that goes down (its interface is gone) is unread for good, and is so in the table. */
-  #countUnread(dev: NetDevice): void {
+  /**
+   * What was in the ring of a device that goes down (closed, or its interface is gone) is unread for good, and is so in the table, and so
+   * is what the kernel had no room for: of packet sockets it is there already (descriptors.ts), and a TAP device's is not one queue's.
+   */
+  #countLost(dev: NetDevice): void {
     if (!(dev.priv instanceof Nic)) return;
-    const unread = dev.priv.port.counters.get('rx_unread');
-    this.table.counters(this.number)[UNREAD]! += unread - (this.#unread.get(dev) ?? 0);
-    this.#unread.set(dev, unread);
+    const { port } = dev.priv;
+    const { counters } = port;
+    const unread = counters.get('rx_unread');
+    const own = port instanceof UdpPort || port instanceof XdpPort;
+    const drops = own ? counters.get('rx_dropped_kernel') : 0;
+    const told = this.#lost.get(dev) ?? NONE_LOST;
+    const row = this.table.counters(this.number);
+    row[UNREAD]! += unread - told.unread;
+    row[KERNEL_DROPS]! += drops - told.drops;
+    this.#lost.set(dev, { unread, drops });
   }
 
   #rung(): void {

@@ -40,7 +40,8 @@ export type CpuStateValue = (typeof CpuState)[keyof typeof CpuState];
 
 /**
  * Counters of a CPU beside those of its softnet, at these places behind them. handed_over, taken_over: frames to and from other CPUs.
- * kernel_frames, kernel_drops: what the kernel had for its packet sockets, and had no room for. posts_dropped: values that the boot CPU
+ * kernel_frames: what the kernel had for its packet sockets. kernel_drops: what it had no room for in those, and in udp: and xdp: sockets that
+ * are closed (a TAP device's drops are not one queue's). posts_dropped: values that the boot CPU
  * was too slow for. taken_back: frames that a dead CPU had not looked at, and that went up here. died_with: pieces of our frames that a
  * dead CPU had in hand. unread: of a dead CPU, frames in its sockets and rings that it had not handed up.
  */
