@@ -70,7 +70,7 @@ async function onPort(lab: Lab, peers: FloodPeers, name: string, spec: string): 
     return [
       amount(`${name} longest pause`, 'ms', [longestMs], { atMost: 1 }),
       amount(`${name} collections`, `in ${SECONDS} s`, [collections]),
-      amount(`${name} heap`, 'bytes a frame', [heapBytes / (received - began)], { atMost: 2 }),
+      amount(`${name} heap`, 'bytes a frame', [heapBytes / (received - began)], { atMost: 0.1 }),
     ];
   } finally {
     await receiver.kill();

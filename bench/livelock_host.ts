@@ -14,7 +14,7 @@
 //
 // A packet port's ring is full and an xdp port's kernel has no slot for the frame: gone before it was checked and queued. A UDP socket
 // drops at its very end, when all that work was done; our udp: port stands on one, as C and node:dgram do. Behind a card's ring that
-// makes no difference any more: who sleeps is given its half of the processor. Under RPS it does: the packet port keeps about twice
+// makes no difference any more: who sleeps is given its half of the processor. Under RPS it does: the packet port keeps 1.6 times
 // the share that recvmmsg() keeps; most of what is missing there is the interrupts themselves, which no receiver can refuse.
 // (An xdp port has no native mode under RPS, and the kernel copies every frame to make room for its generic one.)
 
