@@ -8,7 +8,7 @@
 //   heap       bytes that our receiver took from V8's heap a frame, emptying
 //
 // "plain" is the port without what C has not asked for either: times of arrival, local addresses, datagrams put together. The goal, 0.9
-// of C and 2.5 times node:dgram, is held on one measure, the capacity of "plain"; what the other options and the sleeping cost is shown.
+// of C and 2.5 times node:dgram, is asked of each: of the capacity of both, and of what arrives in the flood, where the sender is the limit.
 //
 // Where the time goes (perf, a datagram of 120 bytes, all of it processor time): four fifths are the kernel's, the same as C's: a
 // third of that fetches a payload that another processor has written; a seventh tells that processor that its memory is free. 15 % are
@@ -152,10 +152,10 @@ async function figures(rounds: readonly Round[]): Promise<Figure[]> {
   return [
     await against('plain', 'c', 'capacity', unit, capacity, { atLeast: 0.9 }),
     await against('plain', 'dgram', 'capacity', unit, capacity, { atLeast: 2.5 }),
-    await against('ours', 'c', 'capacity', unit, capacity),
-    await against('ours', 'dgram', 'capacity', unit, capacity),
-    await against('ours', 'c', 'receive rate', 'frames/s', rate),
-    await against('ours', 'dgram', 'receive rate', 'frames/s', rate),
+    await against('ours', 'c', 'capacity', unit, capacity, { atLeast: 0.9 }),
+    await against('ours', 'dgram', 'capacity', unit, capacity, { atLeast: 2.5 }),
+    await against('ours', 'c', 'receive rate', 'frames/s', rate, { atLeast: 0.9 }),
+    await against('ours', 'dgram', 'receive rate', 'frames/s', rate, { atLeast: 2.5 }),
     await against('ours', 'c', 'in that flood', unit, inFlood),
     await against('ours', 'dgram', 'in that flood', unit, inFlood),
     heap(rounds.map(({ ours }) => ours.backlog.report)),
