@@ -1,5 +1,6 @@
 /**
- * netpoll collect on an interface that is deleted and made anew: it waits, says so and what for, and goes on collecting.
+ * netpoll collect on an interface that is deleted and made anew: it waits, says so and what for, and goes on collecting;
+ * also where the kernel could not tell it all that happened.
  */
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,8 +8,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lacks, titled } from './needs.ts';
 import { Namespace } from './rig.ts';
 
-const lacking = lacks({ root: true, tools: ['ip', 'sysctl', 'socat'] });
+const lacking = lacks({ root: true, tools: ['ip', 'sysctl', 'socat', 'awk'] });
 const CLI = join(dirname(fileURLToPath(import.meta.url)), '..', '..', 'bin', 'netpoll.js');
+const COLLECT = [process.execPath, CLI, 'collect', '--no-http', '--jsonl', '--listen'];
 
 describe.skipIf(lacking !== undefined)(titled('a collector whose interface goes away', lacking), () => {
   let here: Namespace;
@@ -34,8 +36,7 @@ describe.skipIf(lacking !== undefined)(titled('a collector whose interface goes 
 
   it.each(['packet', 'xdp'])('%s: goes on when the interface is back', async (scheme) => {
     await plug();
-    const words = ['collect', '--no-http', '--jsonl', '--listen', `${scheme}:v0:6666`];
-    const collector = await here.start([process.execPath, CLI, ...words]);
+    const collector = await here.start([...COLLECT, `${scheme}:v0:6666`]);
     await collector.says(/listening/);
     await log('before');
     await collector.says(/"before"/);
@@ -51,9 +52,30 @@ describe.skipIf(lacking !== undefined)(titled('a collector whose interface goes 
     await here.ip('link', 'del', 'v0');
   });
 
+  it('sees what has become of it where the kernel had no room to tell', async () => {
+    await plug();
+    const collector = await here.start([...COLLECT, 'packet:v0:6666']);
+    await collector.says(/listening/);
+    process.kill(collector.pid, 'SIGSTOP');
+    const changes = Array.from({ length: 3000 }, (_, i) => `link set lo mtu ${1500 + (i % 2)}`);
+    await here.run(['sh', '-c', `echo '${changes.join('\n')}' | ip -batch -`]);
+    await here.ip('link', 'del', 'v0');
+    await plug();
+    // A column of /proc/net/netlink: messages that a socket had no room for.
+    const { stdout } = await here.run(['awk', '$9 > 0 { n += $9 } END { print n + 0 }', '/proc/net/netlink']);
+    expect(Number(stdout), 'lost messages').toBeGreaterThan(0);
+    process.kill(collector.pid, 'SIGCONT');
+    await collector.says(/v0 was deleted/);
+    await collector.says(/v0 is back; \S+ is up/);
+    await log('after the silence');
+    await collector.says(/"after the silence"/);
+    expect((await collector.stop('SIGINT')).code).toBe(0);
+    await here.ip('link', 'del', 'v0');
+  });
+
   it('ends by Ctrl-C while it waits', async () => {
     await plug();
-    const collector = await here.start([process.execPath, CLI, 'collect', '--no-http', '--listen', 'packet:v0:6666']);
+    const collector = await here.start([...COLLECT, 'packet:v0:6666']);
     await collector.says(/listening/);
     await here.ip('link', 'del', 'v0');
     await collector.says(/waiting for an interface v0/);
