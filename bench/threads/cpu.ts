@@ -12,10 +12,15 @@ import { runOnCpu } from '../../src/host/smp/program.ts';
 import { printIpv4 } from '../../src/wire/address.ts';
 import { ETH_P_IP } from '../../src/wire/eth.ts';
 import { ipv4Source } from '../../src/wire/ipv4.ts';
-import { DONE, GATE, type Order, PORT, RECEIVE_SIDE, RETIRE_MS } from './order.ts';
+import { clockNs, DONE, ENDS, GATE, type Order, PORT, RECEIVE_SIDE, RETIRE_MS } from './order.ts';
+
+const BLOCKS = 256;
+/** Frames between two looks at the clock. */
+const LOOK = 16;
 
 runOnCpu((cpu) => {
-  const { words } = cpu.data as { words: Int32Array };
+  const { words, ends } = cpu.data as { words: Int32Array; ends: Float64Array };
+  const done = DONE + cpu.number * 16;
   const { machine, stack } = cpu.host;
   const { view, bytes } = machine.arena;
   const names = new Map<number, string>();
@@ -40,7 +45,7 @@ runOnCpu((cpu) => {
       streams.datagram(name, view.getUint16(ip + 20), PORT, payload, skb.tstampUs);
     }
     skb.pool.consume(skb);
-    words[DONE + cpu.number * 16]!++;
+    if ((++words[done]! & (LOOK - 1)) === 0) ends[cpu.number * ENDS] = clockNs();
     return 0;
   });
 
@@ -49,7 +54,12 @@ runOnCpu((cpu) => {
     if (dev !== undefined) unregisterNetdevice(dev);
     parse = order.parse;
     streams = fresh();
-    dev = cpu.openDevice(`packet:${RECEIVE_SIDE}`, { on: order.on, udpPort: PORT, blocks: 96, retireMs: RETIRE_MS });
+    dev = cpu.openDevice(`packet:${RECEIVE_SIDE}`, {
+      on: order.on,
+      udpPort: PORT,
+      blocks: BLOCKS,
+      retireMs: RETIRE_MS,
+    });
     if (order.on.includes(cpu.number)) stack.rps.setCpus(dev, 0, order.rps);
     for (const remote of cpu.remotes) remote.heldMax = order.heldMax;
     cpu.post(readlinkSync('/proc/thread-self'));
