@@ -126,6 +126,8 @@ class Drainer {
   readonly #stdin: Writable;
   readonly #lines: AsyncIterator<string>;
   readonly #all: Drained[] = [];
+  /** Of the two members of a fanout group. */
+  readonly #shares: number[] = [];
 
   constructor(child: ChildProcessByStdio<Writable, Readable, null>) {
     this.#stdin = child.stdin;
@@ -139,6 +141,7 @@ class Drainer {
     if (done === true) throw new Error('threads/drain.js has ended');
     const drained = JSON.parse(value) as Drained;
     this.#all.push(drained);
+    if (order === TWO) this.#shares.push(drained.largestShare);
     return drained;
   }
 
@@ -146,8 +149,7 @@ class Drainer {
   summary(): string {
     const sends = this.#all.filter(({ sendSeconds }) => sendSeconds > 0);
     const generator = median(sends.map(({ sent, sendSeconds }) => (sendSeconds / sent) * 1e9));
-    const shares = this.#all.map(({ largestShare }) => largestShare).filter((share) => share < 0.99);
-    const dealt = `of two threads one had up to ${(Math.max(...shares) * 100).toFixed(1)} % of the frames`;
+    const dealt = `of two threads with a queue each one had ${(median(this.#shares) * 100).toFixed(1)} % of the frames`;
     return `the generator took ${generator.toFixed(0)} ns a frame before, and none while they drained; ${dealt}`;
   }
 }
