@@ -9,30 +9,12 @@
  * gcc -O2 -o xsk_forward xsk_forward.c
  */
 #define _GNU_SOURCE
-#include <errno.h>
-#include <linux/bpf.h>
-#include <linux/if_link.h>
-#include <linux/if_xdp.h>
 #include <net/if.h>
 #include <poll.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <unistd.h>
+#include "../xdp_speed/xsk.h"
 
 #define FRAMES 8192
-#define FRAME_SIZE 2048
-#define RING 2048
 #define BURST 64
-
-struct ring {
-	uint32_t *producer, *consumer, *flags;
-	void *desc;
-};
 
 struct port {
 	int fd;
@@ -44,65 +26,15 @@ static char *umem;
 static uint64_t free_frames[FRAMES];
 static int free_count;
 
-static int must(int result, const char *what)
-{
-	if (result >= 0)
-		return result;
-	perror(what);
-	exit(1);
-}
-
-static int bpf(int command, union bpf_attr *attr)
-{
-	return syscall(__NR_bpf, command, attr, sizeof *attr);
-}
-
-/* Frames of the interface come to the socket for as long as this process lives. */
-static void attach(int ifindex, int fd)
-{
-	union bpf_attr make = {.map_type = BPF_MAP_TYPE_XSKMAP, .key_size = 4, .value_size = 4, .max_entries = 4};
-	int map = must(bpf(BPF_MAP_CREATE, &make), "map");
-	uint32_t key = 0;
-	union bpf_attr set = {.map_fd = map, .key = (uintptr_t)&key, .value = (uintptr_t)&fd};
-	must(bpf(BPF_MAP_UPDATE_ELEM, &set), "map update");
-	struct bpf_insn program[] = {
-		{.code = BPF_LDX | BPF_W | BPF_MEM, .dst_reg = 2, .src_reg = 1, .off = 16},
-		{.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = 1, .src_reg = BPF_PSEUDO_MAP_FD, .imm = map},
-		{0},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3, .imm = XDP_PASS},
-		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect_map},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	union bpf_attr load = {.prog_type = BPF_PROG_TYPE_XDP, .insn_cnt = 6, .insns = (uintptr_t)program, .license = (uintptr_t)"GPL"};
-	int loaded = must(bpf(BPF_PROG_LOAD, &load), "load");
-	union bpf_attr link = {0};
-	link.link_create.prog_fd = loaded;
-	link.link_create.target_ifindex = ifindex;
-	link.link_create.attach_type = BPF_XDP;
-	link.link_create.flags = XDP_FLAGS_DRV_MODE;
-	must(bpf(BPF_LINK_CREATE, &link), "attach");
-}
-
-static void map_ring(int fd, struct ring *r, const struct xdp_ring_offset *o, size_t entry, off_t at)
-{
-	char *m = mmap(0, o->desc + RING * entry, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, at);
-	must(m == MAP_FAILED ? -1 : 0, "map a ring");
-	*r = (struct ring){(void *)(m + o->producer), (void *)(m + o->consumer), (void *)(m + o->flags), m + o->desc};
-}
-
 static void open_port(struct port *p, int ifindex, const struct port *first)
 {
 	int fd = p->fd = must(socket(AF_XDP, SOCK_RAW, 0), "socket"), size = RING;
-	if (first == 0) {
-		struct xdp_umem_reg reg = {.addr = (uintptr_t)umem, .len = FRAMES * FRAME_SIZE, .chunk_size = FRAME_SIZE};
-		must(setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof reg), "umem");
-	}
+	if (first == 0)
+		register_umem(fd, umem, FRAMES);
 	for (int option = XDP_RX_RING; option <= XDP_UMEM_COMPLETION_RING; option++)
 		if (option != XDP_UMEM_REG)
 			must(setsockopt(fd, SOL_XDP, option, &size, sizeof size), "ring");
-	struct xdp_mmap_offsets o;
-	socklen_t length = sizeof o;
-	must(getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &o, &length), "offsets");
+	struct xdp_mmap_offsets o = ring_offsets(fd);
 	map_ring(fd, &p->fill, &o.fr, sizeof(uint64_t), XDP_UMEM_PGOFF_FILL_RING);
 	map_ring(fd, &p->completion, &o.cr, sizeof(uint64_t), XDP_UMEM_PGOFF_COMPLETION_RING);
 	map_ring(fd, &p->rx, &o.rx, sizeof(struct xdp_desc), XDP_PGOFF_RX_RING);
@@ -113,7 +45,7 @@ static void open_port(struct port *p, int ifindex, const struct port *first)
 		to.sxdp_shared_umem_fd = first->fd;
 	}
 	must(bind(fd, (void *)&to, sizeof to), "bind");
-	attach(ifindex, fd);
+	attach_socket(ifindex, fd);
 }
 
 static void refill(struct port *p)
@@ -164,7 +96,7 @@ int main(int argc, char **argv)
 {
 	if (argc != 3)
 		return 2;
-	umem = mmap(0, FRAMES * FRAME_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+	umem = map_umem(FRAMES);
 	for (int i = 0; i < FRAMES; i++)
 		free_frames[free_count++] = (uint64_t)i * FRAME_SIZE;
 	struct port a = {0}, b = {0};

@@ -12,34 +12,18 @@
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
-#include <linux/bpf.h>
 #include <linux/if_ether.h>
-#include <linux/if_link.h>
 #include <linux/if_packet.h>
-#include <linux/if_xdp.h>
 #include <net/if.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
 #include <time.h>
-#include <unistd.h>
+#include "xsk.h"
 
 #define FRAMES 4096
-#define FRAME_SIZE 2048
-#define RING 2048
 #define LEN 60
 #define FLOOD_BATCH 32
-
-struct ring {
-	uint32_t *producer, *consumer, *flags;
-	void *desc;
-};
 
 static char *umem;
 static volatile sig_atomic_t asked;
@@ -48,14 +32,6 @@ static void on_ask(int signal)
 {
 	(void)signal;
 	asked = 1;
-}
-
-static int must(int result, const char *what)
-{
-	if (result >= 0)
-		return result;
-	perror(what);
-	exit(1);
 }
 
 static double now(void)
@@ -73,43 +49,15 @@ static void make_frame(unsigned char *f)
 	memcpy(f, bytes, LEN);
 }
 
-static int bpf(int command, union bpf_attr *attr)
-{
-	return syscall(__NR_bpf, command, attr, sizeof *attr);
-}
-
-/* Loads an XDP program and attaches it to the driver for as long as this process lives. */
-static void attach(int ifindex, const struct bpf_insn *program, int count)
-{
-	union bpf_attr load = {.prog_type = BPF_PROG_TYPE_XDP, .insn_cnt = count, .insns = (uintptr_t)program, .license = (uintptr_t)"GPL"};
-	int fd = must(bpf(BPF_PROG_LOAD, &load), "load");
-	union bpf_attr link = {0};
-	link.link_create.prog_fd = fd;
-	link.link_create.target_ifindex = ifindex;
-	link.link_create.attach_type = BPF_XDP;
-	link.link_create.flags = XDP_FLAGS_DRV_MODE;
-	must(bpf(BPF_LINK_CREATE, &link), "attach");
-}
-
-static void map_ring(int fd, struct ring *r, const struct xdp_ring_offset *o, size_t entry, off_t at)
-{
-	char *m = mmap(0, o->desc + RING * entry, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_POPULATE, fd, at);
-	must(m == MAP_FAILED ? -1 : 0, "map a ring");
-	*r = (struct ring){(void *)(m + o->producer), (void *)(m + o->consumer), (void *)(m + o->flags), m + o->desc};
-}
-
 static int open_xsk(int ifindex, int is_rx, struct ring *queue, struct ring *fill, struct ring *completion)
 {
 	int fd = must(socket(AF_XDP, SOCK_RAW, 0), "socket"), size = RING;
-	umem = mmap(0, FRAMES * FRAME_SIZE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-	struct xdp_umem_reg reg = {.addr = (uintptr_t)umem, .len = FRAMES * FRAME_SIZE, .chunk_size = FRAME_SIZE};
-	must(setsockopt(fd, SOL_XDP, XDP_UMEM_REG, &reg, sizeof reg), "umem");
+	umem = map_umem(FRAMES);
+	register_umem(fd, umem, FRAMES);
 	setsockopt(fd, SOL_XDP, XDP_UMEM_FILL_RING, &size, sizeof size);
 	setsockopt(fd, SOL_XDP, XDP_UMEM_COMPLETION_RING, &size, sizeof size);
 	setsockopt(fd, SOL_XDP, is_rx ? XDP_RX_RING : XDP_TX_RING, &size, sizeof size);
-	struct xdp_mmap_offsets o;
-	socklen_t length = sizeof o;
-	must(getsockopt(fd, SOL_XDP, XDP_MMAP_OFFSETS, &o, &length), "offsets");
+	struct xdp_mmap_offsets o = ring_offsets(fd);
 	map_ring(fd, fill, &o.fr, sizeof(uint64_t), XDP_UMEM_PGOFF_FILL_RING);
 	map_ring(fd, completion, &o.cr, sizeof(uint64_t), XDP_UMEM_PGOFF_COMPLETION_RING);
 	map_ring(fd, queue, is_rx ? &o.rx : &o.tx, sizeof(struct xdp_desc), is_rx ? XDP_PGOFF_RX_RING : XDP_PGOFF_TX_RING);
@@ -129,20 +77,7 @@ static void receive(int ifindex, int spin)
 	for (int i = 0; i < RING; i++)
 		((uint64_t *)fill.desc)[i] = (uint64_t)i * FRAME_SIZE;
 	__atomic_store_n(fill.producer, RING, __ATOMIC_RELEASE);
-	union bpf_attr make = {.map_type = BPF_MAP_TYPE_XSKMAP, .key_size = 4, .value_size = 4, .max_entries = 4};
-	int map = must(bpf(BPF_MAP_CREATE, &make), "map");
-	uint32_t key = 0;
-	union bpf_attr set = {.map_fd = map, .key = (uintptr_t)&key, .value = (uintptr_t)&fd};
-	must(bpf(BPF_MAP_UPDATE_ELEM, &set), "map update");
-	struct bpf_insn program[] = {
-		{.code = BPF_LDX | BPF_W | BPF_MEM, .dst_reg = 2, .src_reg = 1, .off = 16},
-		{.code = BPF_LD | BPF_DW | BPF_IMM, .dst_reg = 1, .src_reg = BPF_PSEUDO_MAP_FD, .imm = map},
-		{0},
-		{.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 3, .imm = XDP_PASS},
-		{.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_redirect_map},
-		{.code = BPF_JMP | BPF_EXIT},
-	};
-	attach(ifindex, program, 6);
+	attach_socket(ifindex, fd);
 	struct sigaction ask = {.sa_handler = on_ask};
 	sigaction(SIGUSR2, &ask, 0);
 	fprintf(stderr, "listening\n");
