@@ -12,32 +12,25 @@
 import { SetupError } from '../../base/status.ts';
 import type { FrameBatch } from '../../drivers/nic/port.ts';
 import type { HostArena } from '../arena.ts';
-import { ESHUTDOWN, systemError } from '../sys/errno.ts';
+import { systemError } from '../sys/errno.ts';
 import { libc } from '../sys/libc.ts';
 import { READABLE, type ReadySet, WRITABLE } from '../sys/ready_set.ts';
 import { DatagramReceive, RX_SLOTS } from './datagram_receive.ts';
 import { DatagramTransmit } from './datagram_transmit.ts';
+import { PeerChannel } from './peer_channel.ts';
 import type { ChannelSite, QemuChannel } from './qemu_channel.ts';
 import { type BoundSocket, bindQemuSocket, callQemuSocket, openQemuSocket, refuseUseless } from './qemu_socket.ts';
 import { printAddress, type QemuAddress } from './qemu_spec.ts';
 
-export class DatagramChannel implements QemuChannel {
+export class DatagramChannel extends PeerChannel implements QemuChannel {
   readonly rx: DatagramReceive;
   readonly tx: DatagramTransmit;
-  peers = 0;
-  lostPeers = 0;
-  lostBy = 0;
-  up = false;
   readonly pending = false;
   readonly #remote: QemuAddress;
-  readonly #reconnectMs: number;
   readonly #ready: ReadySet;
-  readonly #site: ChannelSite;
   readonly #bound: BoundSocket;
   /** Where frames are sent from: the bound socket, or one of its own; -1: nowhere. */
   #out = -1;
-  #wantsRoom = false;
-  #callAtNs = 0;
 
   /** Binds, and tries to reach QEMU. Throws SetupError; nothing is left open then. */
   constructor(
@@ -46,10 +39,9 @@ export class DatagramChannel implements QemuChannel {
     ready: ReadySet,
     site: ChannelSite,
   ) {
+    super(site, spec.reconnectMs);
     this.#remote = spec.remote;
-    this.#reconnectMs = spec.reconnectMs;
     this.#ready = ready;
-    this.#site = site;
     const what = `bind ${printAddress(spec.address)}`;
     refuseUseless(spec.remote, `send to ${printAddress(spec.remote)}`);
     this.#bound = bindQemuSocket(spec.address, false, what);
@@ -71,7 +63,7 @@ export class DatagramChannel implements QemuChannel {
   }
 
   advance(): void {
-    if (this.up || this.#site.now() < this.#callAtNs) return;
+    if (this.up || this.resting) return;
     if (this.#remote.kind === 'inet') {
       this.#reached(this.#bound.fd);
       return;
@@ -87,32 +79,17 @@ export class DatagramChannel implements QemuChannel {
       return;
     }
     if (fd >= 0) libc().close(fd);
-    this.#callLater();
+    this.callLater();
   }
 
   rxBurst(out: FrameBatch, limit: number): number {
     const n = this.rx.burst(out, limit);
     if (!this.up) {
       // Somebody sends: then somebody is there.
-      if (n > 0) this.#callAtNs = 0;
+      if (n > 0) this.callNow();
       this.advance();
     }
     return n;
-  }
-
-  txBurst(batch: FrameBatch, n: number): number {
-    if (!this.up) this.advance();
-    const taken = this.tx.burst(batch, n, this.up);
-    this.#settle();
-    return taken;
-  }
-
-  txReap(done: FrameBatch): number {
-    if (this.tx.blocked) {
-      this.tx.flush();
-      this.#settle();
-    }
-    return this.tx.reap(done);
   }
 
   close(): void {
@@ -127,34 +104,18 @@ export class DatagramChannel implements QemuChannel {
 
   #reached(fd: number): void {
     this.#out = fd;
-    this.#wantsRoom = false;
-    this.tx.restart(fd);
-    this.up = true;
-    this.peers++;
-    this.#site.changed();
+    this.met(fd);
   }
 
-  #callLater(): void {
-    this.#callAtNs = this.#site.now() + this.#reconnectMs * 1e6;
-    this.#site.advanceIn(this.#reconnectMs);
+  protected override disconnect(): void {
+    if (this.#out !== this.#bound.fd) libc().close(this.#out);
+    this.#out = -1;
+    this.callLater();
   }
 
-  #settle(): void {
-    const { tx } = this;
-    if (tx.lost !== 0 && this.up) {
-      if (this.#out !== this.#bound.fd) libc().close(this.#out);
-      this.#out = -1;
-      this.up = false;
-      this.lostPeers++;
-      this.lostBy = tx.lost || ESHUTDOWN;
-      tx.drop();
-      this.#callLater();
-      this.#site.changed();
-    }
-    if (!this.up || tx.blocked === this.#wantsRoom) return;
-    this.#wantsRoom = tx.blocked;
-    if (this.#out === this.#bound.fd) this.#ready.change(this.#out, tx.blocked ? READABLE | WRITABLE : READABLE);
-    else if (tx.blocked) this.#ready.add(this.#out, WRITABLE);
+  protected override watchRoom(on: boolean): void {
+    if (this.#out === this.#bound.fd) this.#ready.change(this.#out, on ? READABLE | WRITABLE : READABLE);
+    else if (on) this.#ready.add(this.#out, WRITABLE);
     else this.#ready.remove(this.#out);
   }
 }

@@ -11,6 +11,7 @@ import type { HostArena } from '../arena.ts';
 import { errnoName } from '../sys/errno.ts';
 import { libc } from '../sys/libc.ts';
 import { READABLE, type ReadySet, WRITABLE } from '../sys/ready_set.ts';
+import { PeerChannel } from './peer_channel.ts';
 import type { ChannelSite, QemuChannel } from './qemu_channel.ts';
 import {
   acceptQemuSocket,
@@ -25,23 +26,14 @@ import { printAddress, type QemuAddress } from './qemu_spec.ts';
 import { StreamReceive } from './stream_receive.ts';
 import { StreamTransmit } from './stream_transmit.ts';
 
-export class StreamChannel implements QemuChannel {
+export class StreamChannel extends PeerChannel implements QemuChannel {
   readonly rx: StreamReceive;
   readonly tx: StreamTransmit;
-  peers = 0;
-  lostPeers = 0;
-  lostBy = 0;
-  up = false;
   readonly #address: QemuAddress;
-  readonly #reconnectMs: number;
   readonly #ready: ReadySet;
-  readonly #site: ChannelSite;
   /** Null: we call. */
   readonly #listener: BoundSocket | null;
   #fd = -1;
-  /** The connection is looked at for room too. */
-  #wantsRoom = false;
-  #callAtNs = 0;
 
   /** Listens, or starts to call. Throws SetupError; nothing is left open then. */
   constructor(
@@ -50,10 +42,9 @@ export class StreamChannel implements QemuChannel {
     ready: ReadySet,
     site: ChannelSite,
   ) {
+    super(site, spec.reconnectMs);
     this.#address = spec.address;
-    this.#reconnectMs = spec.reconnectMs;
     this.#ready = ready;
-    this.#site = site;
     const what = `${spec.mode === 'listen' ? 'listen' : 'call QEMU'} on ${printAddress(spec.address)}`;
     if (spec.mode === 'connect') refuseUseless(spec.address, what);
     this.rx = new StreamReceive(memory);
@@ -81,23 +72,8 @@ export class StreamChannel implements QemuChannel {
     if (!this.up) this.advance();
     if (!this.up) return 0;
     const n = this.rx.burst(out, limit);
-    if (this.rx.lost !== 0) this.#lose(this.rx.lost);
+    if (this.rx.lost !== 0) this.lose(this.rx.lost);
     return n;
-  }
-
-  txBurst(batch: FrameBatch, n: number): number {
-    if (!this.up) this.advance();
-    const taken = this.tx.burst(batch, n, this.up);
-    this.#settle();
-    return taken;
-  }
-
-  txReap(done: FrameBatch): number {
-    if (this.tx.blocked) {
-      this.tx.flush();
-      this.#settle();
-    }
-    return this.tx.reap(done);
   }
 
   close(): void {
@@ -124,11 +100,11 @@ export class StreamChannel implements QemuChannel {
   /** Calls, or sees how far the call has come. */
   #call(): void {
     if (this.#fd < 0) {
-      if (this.#site.now() < this.#callAtNs) return;
+      if (this.resting) return;
       try {
         this.#fd = openQemuSocket(this.#address, true, 'call QEMU');
       } catch {
-        this.#callLater();
+        this.callLater();
         return;
       }
       // Ready to be written to means that the call is over, either way.
@@ -143,7 +119,7 @@ export class StreamChannel implements QemuChannel {
       if (errno !== 'EISCONN') {
         libc().close(this.#fd);
         this.#fd = -1;
-        this.#callLater();
+        this.callLater();
         return;
       }
     }
@@ -155,40 +131,21 @@ export class StreamChannel implements QemuChannel {
     return !callQemuSocket(this.#fd, this.#address) && errnoName(libc().errno()) === 'EISCONN';
   }
 
-  #callLater(): void {
-    this.#callAtNs = this.#site.now() + this.#reconnectMs * 1e6;
-    this.#site.advanceIn(this.#reconnectMs);
-  }
-
   #connected(fd: number): void {
     tuneConnection(fd, this.#address);
     this.#fd = fd;
-    this.#wantsRoom = false;
     this.rx.restart(fd);
-    this.tx.restart(fd);
-    this.up = true;
-    this.peers++;
-    this.#site.changed();
+    this.met(fd);
   }
 
-  #lose(errno: number): void {
-    if (!this.up) return;
+  protected override disconnect(): void {
     libc().close(this.#fd);
     this.#fd = -1;
-    this.up = false;
-    this.lostPeers++;
-    this.lostBy = errno;
-    this.tx.drop();
-    if (this.#listener === null) this.#callLater();
+    if (this.#listener === null) this.callLater();
     else this.#ready.add(this.#listener.fd, READABLE);
-    this.#site.changed();
   }
 
-  /** Sees to what a push has left behind: an end, or the wish for room. */
-  #settle(): void {
-    if (this.tx.lost !== 0) this.#lose(this.tx.lost);
-    if (!this.up || this.tx.blocked === this.#wantsRoom) return;
-    this.#wantsRoom = this.tx.blocked;
-    this.#ready.change(this.#fd, this.#wantsRoom ? READABLE | WRITABLE : READABLE);
+  protected override watchRoom(on: boolean): void {
+    this.#ready.change(this.#fd, on ? READABLE | WRITABLE : READABLE);
   }
 }
