@@ -144,7 +144,7 @@ function takesUdpPort({ scheme }: ListenSpec): boolean {
 
 function open(host: HostMachine, spec: ListenSpec): NetDevice {
   const filter = takesUdpPort(spec) ? { udpPort: spec.port } : {};
-  return host.openDevice(spec.device, { ...filter, name: `${spec.scheme}%d` });
+  return host.openDevice(spec.device, { ...filter, timestamps: true, name: `${spec.scheme}%d` });
 }
 
 /** What was lost, and where, if anything was. */

@@ -69,7 +69,7 @@ class CollectCpu {
       const on = shared(spec) ? cpus : [cpus[0]!];
       if (!on.includes(cpu.number)) continue;
       const filter = spec.scheme === 'packet' || spec.scheme === 'xdp' ? { udpPort: spec.port } : {};
-      const dev = cpu.openDevice(spec.device, { ...filter, on, name: `${spec.scheme}%d` });
+      const dev = cpu.openDevice(spec.device, { ...filter, timestamps: true, on, name: `${spec.scheme}%d` });
       const port = spec.port === 0 ? Number(nicPort(dev).name.split(':').at(-1)) : spec.port;
       if (!ports.has(port)) receiveInto(this.#streams, inet, { port, wallUs, onDatagram: () => this.#soon() });
       ports.add(port);

@@ -191,7 +191,7 @@ function watchDevice(spec: string, sink: Sink, flags: DumpFlags): void {
   const host = createHostMachine({ coalesce: parseCoalesce(flags.coalesce) });
   showNetLog(host.machine);
   try {
-    const dev = host.openDevice(spec);
+    const dev = host.openDevice(spec, { timestamps: true });
     const sniffer = createSniffer(host.stack, dev, (frame) => {
       sink.put({ ...frame, start: 0, wireLength: frame.length });
       if (sink.done) setImmediate(stop);

@@ -13,7 +13,7 @@ import { note, onStop } from './terminal.ts';
 export function receive(spec: string, durationMs: number | null, flags: GenFlags): void {
   const host = createHostMachine();
   try {
-    const dev = host.openDevice(spec);
+    const dev = host.openDevice(spec, { timestamps: true });
     const pgrx = new Pgrx(dev);
     if (pgrx.start() < 0) throw new SetupError('ERR_NETPOLL_OPTIONS', `${spec}: somebody else has its frames`);
     devSetPromiscuity(dev, 1);

@@ -16,7 +16,7 @@ import { fold, sum32 } from '../wire/checksum.ts';
 import { ICMP_DEST_UNREACH, ICMP_PORT_UNREACH } from '../wire/icmp.ts';
 import { ICMPV6_DEST_UNREACH, ICMPV6_PORT_UNREACH } from '../wire/icmpv6.ts';
 import { IPPROTO_UDP } from '../wire/ipv4.ts';
-import { UDP_HLEN, udpChecksum, udpChecksumOk, udpDestPort, udpLen } from '../wire/udp.ts';
+import { UDP_HLEN, udpChecksum, udpChecksumOk } from '../wire/udp.ts';
 import { icmpSend } from './icmp.ts';
 import { icmpv6Send } from './icmpv6.ts';
 import type { Inet } from './inet.ts';
@@ -58,18 +58,23 @@ export function udpUnbind(inet: Inet, port: number): void {
 
 /** `skb.data` is at the UDP header; `addressLen` is 4 or 16. Consumes the frame. */
 export function udpRcv(inet: Inet, skb: SkBuff, addressLen: number): number {
+  if (!pskbPull(skb, UDP_HLEN)) return drop(inet, skb, DropReason.PKT_TOO_SMALL);
   const { view } = skb.arena;
-  const len = pskbPull(skb, UDP_HLEN) ? udpLen(view, skb.data) : 0;
   const udp = skb.data;
+  const ports = view.getInt32(udp);
+  const lenAndSum = view.getInt32(udp + 4);
+  const len = lenAndSum >>> 16;
   skb.transportHeader = udp;
-  if (len < UDP_HLEN || len > skb.len || !pskbTrim(skb, len)) return drop(inet, skb, DropReason.PKT_TOO_SMALL);
+  if (len !== skb.len && (len < UDP_HLEN || len > skb.len || !pskbTrim(skb, len))) {
+    return drop(inet, skb, DropReason.PKT_TOO_SMALL);
+  }
   // Over IPv6 no checksum is a wrong one, whatever a device, or GRO, has said about it.
-  const absent = addressLen !== 4 && udpChecksum(view, udp) === 0;
+  const absent = addressLen !== 4 && (lenAndSum & 0xffff) === 0;
   if (absent || (!csumUnnecessary(skb.ipSummed) && !udpSumOk(skb, addressLen, len))) {
     inet.snmp.add(Snmp.UdpInCsumErrors);
     return drop(inet, skb, DropReason.UDP_CSUM);
   }
-  const binding = inet.udpTable.lookup(udpDestPort(view, udp));
+  const binding = inet.udpTable.lookup(ports & 0xffff);
   if (binding === null) {
     inet.snmp.add(Snmp.UdpNoPorts);
     if (inet.host && skb.pktType === PACKET_HOST) {

@@ -76,8 +76,8 @@ export class SkBuff {
   /** The hash covers the ports: it tells connections apart. */
   l4Hash = false;
   napiId = 0;
-  /** Wall-clock arrival in microseconds since 1970, 0 if unknown. */
-  tstampUs = 0;
+  /** Wall-clock arrival in microseconds since 1970, 0 if unknown. A double from the start: V8 makes the objects over that find out later. */
+  tstampUs = -0;
   /** References to this object. */
   users = 0;
   cloned = false;

@@ -13,7 +13,7 @@ export const IPPROTO_IGMP = 2;
 export const IPPROTO_TCP = 6;
 export const IPPROTO_UDP = 17;
 /** Any fragment: more-fragments bit, or an offset. */
-const FRAGMENT_BITS = 0x3fff;
+export const IPV4_FRAGMENT = 0x3fff;
 
 /** Header length in bytes as the header states it. */
 export function ipv4HeaderLen(view: DataView, o: number): number {
@@ -30,7 +30,7 @@ export function ipv4TotalLen(view: DataView, o: number): number {
 }
 
 export function ipv4IsFragment(view: DataView, o: number): boolean {
-  return (view.getUint16(o + 6) & FRAGMENT_BITS) !== 0;
+  return (view.getUint16(o + 6) & IPV4_FRAGMENT) !== 0;
 }
 
 export function ipv4Id(view: DataView, o: number): number {
@@ -88,6 +88,11 @@ export function ipv4PlainHeaderOk(view: DataView, o: number): boolean {
     words(view.getInt32(o + 12)) +
     words(view.getInt32(o + 16));
   return fold(sum) === 0;
+}
+
+/** The same of the five words of a header that have been read already. */
+export function ipv4WordsOk(first: number, second: number, third: number, source: number, dest: number): boolean {
+  return fold(words(first) + words(second) + words(third) + words(source) + words(dest)) === 0;
 }
 
 /** Sum of the two 16-bit words of a 32-bit one. */

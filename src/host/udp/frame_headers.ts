@@ -8,6 +8,8 @@
  * Hardware addresses are made up (locally administered): 02:6e + the IPv4 address, or the last four bytes of the IPv6
  * address, so that one station keeps one address. The port itself is 02:70 + a hash of what it is bound to.
  */
+
+import { fold } from '../../wire/checksum.ts';
 import { ETH_HLEN, ETH_P_IP, ETH_P_IPV6 } from '../../wire/eth.ts';
 import { IPPROTO_UDP, IPV4_HLEN, ipv4HeaderLen, ipv4IsFragment, ipv4Protocol, writeIpv4 } from '../../wire/ipv4.ts';
 import { IPV6_HLEN, ipv6NextHeader } from '../../wire/ipv6.ts';
@@ -16,6 +18,11 @@ import { UDP_HLEN, udpLen, writeUdp } from '../../wire/udp.ts';
 export const HEADERS_IPV4 = ETH_HLEN + IPV4_HLEN + UDP_HLEN;
 export const HEADERS_IPV6 = ETH_HLEN + IPV6_HLEN + UDP_HLEN;
 const PEER_MAC = 0x026e;
+/** As they lie in memory: 45 00, 40 11 (ttl 64, UDP), and so on. */
+const VERSION_WORD = 0x0045;
+const TTL_WORD = 0x1140;
+const PEER_MAC_WORD = 0x6e02;
+const ETH_P_IP_WORD = 0x0008 << 16;
 
 /** One end of a datagram: `o` is the position of the address bytes in `view`. */
 export interface HeaderEnds {
@@ -53,6 +60,53 @@ export function writeIpv4Headers(
   else if (dest >>> 28 === 0xe) fillDest(view, eth, 0x0100, 0x5e000000 + (dest & 0x7fffff));
   view.setInt16(eth + 12, ETH_P_IP);
   return eth;
+}
+
+/**
+ * The same for a whole loop of them: `words` is the memory, in which the payload is word `payload`; addresses, `ports` (source's
+ * first) and the hardware address (behind two bytes that are not used) are words as they lie in memory, so nothing is swapped but lengths.
+ * The two bytes in front of the Ethernet header are overwritten. The destination is a unicast address (`isUnicast`).
+ */
+export function writeIpv4Words(
+  words: Int32Array,
+  payload: number,
+  len: number,
+  source: number,
+  dest: number,
+  ports: number,
+  id: number,
+  mac: Int32Array,
+): void {
+  const total = swap16(IPV4_HLEN + UDP_HLEN + len);
+  const sum =
+    VERSION_WORD + total + id + TTL_WORD + (source >>> 16) + (source & 0xffff) + (dest >>> 16) + (dest & 0xffff);
+  words[payload - 11] = mac[0]!;
+  words[payload - 10] = mac[1]!;
+  words[payload - 9] = PEER_MAC_WORD | (source << 16);
+  words[payload - 8] = (source >>> 16) | ETH_P_IP_WORD;
+  words[payload - 7] = VERSION_WORD | (total << 16);
+  words[payload - 6] = id;
+  words[payload - 5] = TTL_WORD | (fold(sum) << 16);
+  words[payload - 4] = source;
+  words[payload - 3] = dest;
+  words[payload - 2] = ports;
+  words[payload - 1] = swap16(UDP_HLEN + len);
+}
+
+/** Set-up: `mac` as writeIpv4Words takes it. */
+export function macWords(mac: Uint8Array): Int32Array {
+  const bytes = new Uint8Array(8);
+  bytes.set(mac, 2);
+  return new Int32Array(bytes.buffer);
+}
+
+/** Neither broadcast nor 224.0.0.0/4; `address` as it lies in memory. */
+export function isUnicast(address: number): boolean {
+  return (address & 0xf0) !== 0xe0 && address !== -1;
+}
+
+function swap16(value: number): number {
+  return ((value & 0xff) << 8) | (value >>> 8);
 }
 
 /** The same for IPv6, which has no "none": the UDP checksum is computed. */

@@ -22,6 +22,9 @@ export const SEGMENT_LEN = CMSG_DATA + 2;
 export const SEGMENT_SIZE = CMSG_DATA + 8;
 /** in_pktinfo { int ifindex @0; spec_dst @4; addr @8 }; in6_pktinfo { addr[16] @0; u32 ifindex @16 } */
 const PKTINFO_ADDR = 8;
+/** Each with its header and padding. */
+const STAMP_SPACE = CMSG_DATA + 16;
+const INFO_SPACE = CMSG_DATA + 16;
 const TWO_32 = 2 ** 32;
 
 /** The control messages of one datagram, as far as we read them. */
@@ -56,6 +59,30 @@ export class ReceivedControl {
       at += (size + 7) & ~7;
     }
   }
+}
+
+/** What comes beside each datagram that came alone over IPv4, where it was asked for: positions in words, -1: it does not come. */
+export class ControlLayout {
+  /** Bytes of all. */
+  readonly len: number;
+  readonly stamp: number;
+  readonly info: number;
+
+  constructor(stamps: boolean, info: boolean) {
+    this.stamp = stamps ? 0 : -1;
+    this.info = info ? (stamps ? STAMP_SPACE >>> 2 : 0) : -1;
+    this.len = (stamps ? STAMP_SPACE : 0) + (info ? INFO_SPACE : 0);
+  }
+}
+
+/** Whether the message at word `o` is a SO_TIMESTAMP: seconds are word 4, microseconds word 6. */
+export function isStamp(words: Int32Array, o: number): boolean {
+  return words[o] === CMSG_DATA + 16 && words[o + 2] === SOL_SOCKET && words[o + 3] === SO_TIMESTAMP;
+}
+
+/** Whether the message at word `o` is an IP_PKTINFO: the address is word 6. */
+export function isPacketInfo(words: Int32Array, o: number): boolean {
+  return words[o] === CMSG_DATA + 12 && words[o + 2] === SOL_IP && words[o + 3] === IP_PKTINFO;
 }
 
 /** Writes the UDP_SEGMENT message at `o`. */
