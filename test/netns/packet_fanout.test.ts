@@ -5,27 +5,17 @@
  *
  * Each run adds up: sent = received + what the kernel says it had no room for.
  */
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { askHost, type QueuesTold, sendAcross } from './flows.ts';
 import { lacks, titled } from './needs.ts';
 import { type VethPair, vethPair } from './rig.ts';
 
 const lacking = lacks({ root: true, tools: ['ip', 'sysctl'] });
-const FIXTURES = join(dirname(fileURLToPath(import.meta.url)), 'fixtures');
 const PORT = 7100;
 const FLOWS = 16;
 const SENT = 8000;
 const READY_MS = 20_000;
 const SETTLED_MS = 10_000;
-
-interface Result {
-  /** Numbers of the queues that each flow came in on. */
-  readonly queues: readonly (readonly number[])[];
-  readonly disordered: number;
-  readonly received: number;
-  readonly rx_dropped_kernel: number;
-}
 
 describe.skipIf(lacking !== undefined)(titled('a packet port of several queues', lacking), () => {
   let pair: VethPair;
@@ -34,19 +24,15 @@ describe.skipIf(lacking !== undefined)(titled('a packet port of several queues',
   });
   afterAll(() => pair?.remove());
 
-  async function run(spec: string): Promise<Result> {
-    const command = [process.execPath, join(FIXTURES, 'fanout_host.mjs'), spec, String(PORT), String(FLOWS)];
+  async function run(spec: string): Promise<QueuesTold> {
+    const command = [process.execPath, 'test/netns/fixtures/fanout_host.mjs', spec, String(PORT), String(FLOWS)];
     const host = await pair.b.space.start(command);
     try {
       await host.says(/"group"/, READY_MS);
       expect((JSON.parse(host.lines[0]!) as { group: number }).group).toBeGreaterThanOrEqual(0);
-      const words = [pair.b.address, PORT, FLOWS, SENT, 10].map(String);
-      await pair.a.space.run([process.execPath, join(FIXTURES, 'smp_sender.mjs'), ...words]);
+      await sendAcross(pair, { port: PORT, flows: FLOWS, count: SENT, perMs: 10 });
       for (const end = Date.now() + SETTLED_MS; ; ) {
-        const had = host.lines.length;
-        process.kill(host.pid, 'SIGUSR1');
-        await host.until('report', () => host.lines.length > had, READY_MS);
-        const result = JSON.parse(host.lines.at(-1)!) as Result;
+        const result = await askHost<QueuesTold>(host, READY_MS);
         if (result.received + result.rx_dropped_kernel >= SENT || Date.now() > end) return result;
       }
     } finally {

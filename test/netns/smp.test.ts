@@ -6,6 +6,7 @@
  * Each run adds up: sent = received + every named drop. Threads are ended in every way there is, in the middle of it.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { askHost, sendAcross, sendFlows } from './flows.ts';
 import { lacks, titled } from './needs.ts';
 import { type VethPair, vethPair } from './rig.ts';
 
@@ -49,14 +50,11 @@ describe.skipIf(lacking !== undefined)(titled('CPUs that are threads', lacking),
     ]);
     try {
       await host.says(/"online"/, 15_000);
-      const words = [pair.b.address, PORT, FLOWS, total, perMs].map(String);
-      const sender = await pair.a.space.run([process.execPath, 'test/netns/fixtures/smp_sender.mjs', ...words]);
-      const { sent } = JSON.parse(sender.stdout) as { sent: number };
-      process.kill(host.pid, 'SIGUSR1');
-      await host.says(/"received"/, 20_000);
+      const sent = await sendAcross(pair, { port: PORT, flows: FLOWS, count: total, perMs });
+      const result = await askHost<Result>(host, 20_000);
       const ended = await host.ended;
       expect(ended).toEqual({ code: 0, signal: null });
-      return { sent, ...(JSON.parse(host.lines.at(-1)!) as Result) };
+      return { sent, ...result };
     } finally {
       await host.stop('SIGKILL');
     }
@@ -150,8 +148,7 @@ describe.skipIf(lacking !== undefined)(titled('CPUs that are threads', lacking),
       await host.says(/"online"/, 15_000);
       await space.ip('addr', 'add', '10.9.0.1/24', 'dev', device);
       await space.neighbour(device, '10.9.0.2', '02:00:00:00:00:02');
-      const words = ['10.9.0.2', PORT, FLOWS, 800, 20].map(String);
-      await space.run([process.execPath, 'test/netns/fixtures/smp_sender.mjs', ...words]);
+      await sendFlows(space, '10.9.0.2', { port: PORT, flows: FLOWS, count: 800, perMs: 20 });
       process.kill(host.pid, 'SIGUSR1');
       expect(await host.ended).toEqual({ code: 0, signal: null });
       const result = JSON.parse(host.lines.at(-1)!) as Result;

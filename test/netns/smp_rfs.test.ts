@@ -4,6 +4,7 @@
  *     namespace a: 8 flows ===veth=== namespace b: CPU 1 receives --sockets' table--> CPU 1 or CPU 2 takes the flow's frames
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { sendAcross } from './flows.ts';
 import { lacks, titled } from './needs.ts';
 import { type VethPair, vethPair } from './rig.ts';
 
@@ -32,13 +33,11 @@ describe.skipIf(lacking !== undefined)(titled('RFS between threads', lacking), (
   afterAll(() => pair?.remove());
 
   it('a flow goes where it is read, moves when its reader moves, and loses neither frames nor order', async () => {
-    const { a, b } = pair;
+    const { b } = pair;
     const words = [PORT, FLOWS, EACH].map(String);
     const host = await b.space.start([process.execPath, 'test/netns/fixtures/smp_rfs.mjs', ...words]);
     await host.says(/"online"/, 15_000);
-    const to = [b.address, PORT, FLOWS, 4 * EACH, PER_MS].map(String);
-    const sender = await a.space.run([process.execPath, 'test/netns/fixtures/smp_sender.mjs', ...to]);
-    expect(JSON.parse(sender.stdout)).toEqual({ sent: 4 * EACH });
+    expect(await sendAcross(pair, { port: PORT, flows: FLOWS, count: 4 * EACH, perMs: PER_MS })).toBe(4 * EACH);
     process.kill(host.pid, 'SIGUSR1');
     expect(await host.ended).toEqual({ code: 0, signal: null });
     const told = JSON.parse(host.lines.at(-1)!) as Told;

@@ -8,6 +8,7 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { TICKETS } from '../../src/host/smp/cpu_table.ts';
+import { sendAcross } from './flows.ts';
 import { lacks, titled } from './needs.ts';
 import { type VethPair, vethPair } from './rig.ts';
 
@@ -92,10 +93,8 @@ describe.skipIf(lacking !== undefined)(titled('a CPU that sends through another 
     ['own', 'a queue of its own'],
   ] as const) {
     it(`netpoll on a main thread that never returns sends through ${through} while the others receive`, async () => {
-      const { a, b } = pair;
-      const words = [b.address, LISTEN, 16, 10_000, 10].map(String);
       const { told, arrived } = await run(mode, 10_000, 0, () =>
-        a.space.run([process.execPath, 'test/netns/fixtures/smp_sender.mjs', ...words]),
+        sendAcross(pair, { port: LISTEN, flows: 16, count: 10_000, perMs: 10 }),
       );
       expect(told).toMatchObject({ sent: 10_000, refused: 0, received: 10_000, turns: 0, packets: 10_000, dropped: 0 });
       expect(told.xmit).toBe(mode === 'own' ? 0 : 10_000);

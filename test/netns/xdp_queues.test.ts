@@ -6,25 +6,24 @@
  *
  * Each run adds up: sent = received + every named drop, each flow on one queue and in order.
  */
-import { dirname, join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { askHost, type QueuesTold, sendAcross } from './flows.ts';
 import { lacks, titled } from './needs.ts';
 import { type VethPair, vethPair } from './rig.ts';
 
 const lacking = lacks({ root: true, tools: ['ip', 'ethtool'] });
-const FIXTURES = join(dirname(fileURLToPath(import.meta.url)), 'fixtures');
 const PORT = 7000;
 const FLOWS = 16;
 const SENT = 20_000;
 const READY_MS = 20_000;
 
-interface Result {
-  /** Numbers of the queues that each flow came in on. */
-  readonly queues: readonly (readonly number[])[];
-  readonly disordered: number;
-  readonly received: number;
-  readonly rx_dropped_kernel: number;
+/** What smp_host.mjs says, by CPU and of all together. */
+interface CpusTold {
+  readonly received: readonly number[];
+  readonly disordered: readonly number[];
+  readonly dropped: number;
+  readonly unread: number;
+  readonly kernel_drops: number;
 }
 
 describe.skipIf(lacking !== undefined)(titled('an interface with two queues through AF_XDP', lacking), () => {
@@ -35,16 +34,12 @@ describe.skipIf(lacking !== undefined)(titled('an interface with two queues thro
   });
   afterAll(() => pair?.remove());
 
-  async function send(perMs: number): Promise<number> {
-    const words = [pair.b.address, PORT, FLOWS, SENT, perMs].map(String);
-    const { stdout } = await pair.a.space.run([process.execPath, join(FIXTURES, 'smp_sender.mjs'), ...words]);
-    return (JSON.parse(stdout) as { sent: number }).sent;
-  }
+  const send = () => sendAcross(pair, { port: PORT, flows: FLOWS, count: SENT, perMs: 10 });
 
-  async function run(...where: string[]): Promise<Result & { sent: number; report: unknown }> {
+  async function run(...where: string[]): Promise<QueuesTold & { sent: number; report: unknown }> {
     const command = [
       process.execPath,
-      join(FIXTURES, 'xdp_queues.mjs'),
+      'test/netns/fixtures/xdp_queues.mjs',
       'xdp:v0',
       String(PORT),
       String(FLOWS),
@@ -54,16 +49,14 @@ describe.skipIf(lacking !== undefined)(titled('an interface with two queues thro
     try {
       await host.says(/"report"/, READY_MS);
       const { report } = JSON.parse(host.lines[0]!) as { report: unknown };
-      const sent = await send(10);
-      process.kill(host.pid, 'SIGUSR1');
-      await host.says(/"received"/, READY_MS);
-      return { sent, report, ...(JSON.parse(host.lines.at(-1)!) as Result) };
+      const sent = await send();
+      return { sent, report, ...(await askHost<QueuesTold>(host, READY_MS)) };
     } finally {
       await host.stop('SIGKILL');
     }
   }
 
-  function expectAll({ sent, received, rx_dropped_kernel, disordered, queues }: Result & { sent: number }): void {
+  function expectAll({ sent, received, rx_dropped_kernel, disordered, queues }: QueuesTold & { sent: number }): void {
     expect(sent).toBe(SENT);
     expect(received + rx_dropped_kernel).toBe(sent);
     expect(disordered).toBe(0);
@@ -84,14 +77,16 @@ describe.skipIf(lacking !== undefined)(titled('an interface with two queues thro
 
   it('gives each thread a queue of its own where CPUs are threads', async () => {
     const options = { cpus: 3, spec: 'xdp:v0', flows: FLOWS, port: PORT, device: { udpPort: PORT }, on: [1, 2] };
-    const host = await pair.b.space.start([process.execPath, join(FIXTURES, 'smp_host.mjs'), JSON.stringify(options)]);
+    const host = await pair.b.space.start([
+      process.execPath,
+      'test/netns/fixtures/smp_host.mjs',
+      JSON.stringify(options),
+    ]);
     try {
       await host.says(/"online"/, READY_MS);
-      const sent = await send(10);
-      process.kill(host.pid, 'SIGUSR1');
-      await host.says(/"received"/, READY_MS);
-      const { received, disordered, dropped, unread, kernel_drops } = JSON.parse(host.lines.at(-1)!);
-      expect(received[1] + received[2] + dropped + unread + kernel_drops).toBe(sent);
+      const sent = await send();
+      const { received, disordered, dropped, unread, kernel_drops } = await askHost<CpusTold>(host, READY_MS);
+      expect(received[1]! + received[2]! + dropped + unread + kernel_drops).toBe(sent);
       expect(received[1]).toBeGreaterThan(1000);
       expect(received[2]).toBeGreaterThan(1000);
       expect(disordered.slice(1, 3)).toEqual([0, 0]);
