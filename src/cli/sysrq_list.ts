@@ -17,7 +17,8 @@ export interface SysrqKeyRow {
 
 /** The table of a machine with a network and nothing else. */
 export function sysrqKeyTable(): SysrqKeyRow[] {
-  const still = { now: () => 0, wallUs: () => 0, requestTurn() {}, requestTurnAt() {}, spin() {} };
+  const clock = { now: () => 0, readClock() {}, clockNs: 0, wallUs: () => 0 };
+  const still = { ...clock, requestTurn() {}, requestTurnAt() {}, spin() {} };
   const machine = new Machine({ executive: still, arena: createArena(1) });
   const sysrq = new Sysrq(machine, { reboot() {}, powerOff() {} });
   addSysrqNet(new Net(machine), sysrq);

@@ -35,21 +35,22 @@ const TIMER = 0;
 
 export class IrqController {
   readonly #libc: Libc = libc();
-  readonly #epfd: number;
+  /** Readable when a line or the timer interrupts. */
+  readonly fd: number;
   readonly #loop: LoopPoll;
   readonly #timer = new Timerfd();
-  readonly #onTimer: () => void;
+  readonly #owner: IrqOwner;
   /** By number. */
   readonly #lines: (IrqInput | null | undefined)[] = [undefined];
   readonly #event = new EpollEvents(1);
   readonly #events = new EpollEvents(EVENTS);
 
-  /** `onTimer` runs when the time of setTimer() has come. Throws SetupError `ERR_NETPOLL_NO_KOFFI`, or what the system refused. */
-  constructor(onTimer: () => void) {
-    this.#onTimer = onTimer;
-    this.#epfd = check(this.#libc.epollCreate1(EPOLL_CLOEXEC), 'epoll_create1', 'watch descriptors');
+  /** Throws SetupError `ERR_NETPOLL_NO_KOFFI`, or what the system refused. */
+  constructor(owner: IrqOwner) {
+    this.#owner = owner;
+    this.fd = check(this.#libc.epollCreate1(EPOLL_CLOEXEC), 'epoll_create1', 'watch descriptors');
     this.#control(EPOLL_CTL_ADD, this.#timer.fd, EPOLLIN | EPOLLET, TIMER);
-    this.#loop = this.#libc.loopPoll(this.#epfd);
+    this.#loop = this.#libc.loopPoll(this.fd);
     this.#loop.unref();
     this.#loop.start({ readable: true }, this.#take);
     process.on('exit', this.#exit);
@@ -72,7 +73,7 @@ export class IrqController {
       if (!on) return;
       input.resting = false;
       this.#event.write(EPOLLIN | EPOLLONESHOT, number);
-      this.#libc.epollCtl(this.#epfd, EPOLL_CTL_ADD, fd, this.#event.bytes);
+      this.#libc.epollCtl(this.fd, EPOLL_CTL_ADD, fd, this.#event.bytes);
       return;
     }
     this.#control(EPOLL_CTL_MOD, fd, on ? EPOLLIN | EPOLLONESHOT : EPOLLONESHOT, number);
@@ -115,12 +116,12 @@ export class IrqController {
     process.off('exit', this.#exit);
     this.#loop.close();
     this.#timer.close();
-    this.#libc.close(this.#epfd);
+    this.#libc.close(this.fd);
   }
 
   #control(operation: number, fd: number, events: number, data: number): void {
     this.#event.write(events, data);
-    const done = this.#libc.epollCtl(this.#epfd, operation, fd, this.#event.bytes);
+    const done = this.#libc.epollCtl(this.fd, operation, fd, this.#event.bytes);
     if (operation === EPOLL_CTL_ADD) check(done, 'epoll_ctl', 'watch a descriptor');
   }
 
@@ -130,11 +131,13 @@ export class IrqController {
   /** Called by libuv, from no JavaScript: an exception that left here would come out of some later FFI call. */
   readonly #take = (): void => {
     const events = this.#events;
-    const n = this.#libc.epollWait(this.#epfd, events.bytes, EVENTS, 0);
+    const owner = this.#owner;
+    owner.irqsBegin();
+    const n = this.#libc.epollWait(this.fd, events.bytes, EVENTS, 0);
     for (let i = 0; i < n; i++) {
       const number = events.data(i);
       try {
-        if (number === TIMER) this.#onTimer();
+        if (number === TIMER) owner.timerFired();
         // One that a handler before it has closed is gone; its number may be another's by now, who looks whether it is masked.
         else this.#lines[number]?.fire();
       } catch (error) {
@@ -143,7 +146,17 @@ export class IrqController {
         });
       }
     }
+    owner.irqsEnd();
   };
+}
+
+/** Whose controller it is. */
+export interface IrqOwner {
+  /** A round of interrupts begins, and has ended. */
+  irqsBegin(): void;
+  irqsEnd(): void;
+  /** The time of setTimer() has come. */
+  timerFired(): void;
 }
 
 /** A line at the controller. */

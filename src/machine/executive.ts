@@ -8,6 +8,13 @@
 export interface Executive {
   /** Monotonic nanoseconds since the machine started (a double: exact to 104 days). */
   now(): number;
+  /**
+   * now(), into `clockNs`. What a function gives back as a double is a number on V8's heap unless it is inlined, and a field is none: the
+   * data path reads the clock by this.
+   */
+  readClock(): void;
+  /** What readClock() has read last. */
+  readonly clockNs: number;
   /** Wall-clock microseconds since 1970 (a double). For the time stamps of frames and records, nothing else. */
   wallUs(): number;
   /** Asks that `machine.turn()` be called soon, once, after other callbacks of the thread had their chance. */

@@ -5,12 +5,17 @@ import { Machine } from './machine.ts';
 
 export class TestExecutive implements Executive {
   nowNs = 0;
+  clockNs = 0;
   turns = 0;
   turnAtNs: number[] = [];
   onSpin: () => void = () => {};
 
   now(): number {
     return this.nowNs;
+  }
+
+  readClock(): void {
+    this.clockNs = this.nowNs;
   }
 
   wallUs(): number {

@@ -71,7 +71,7 @@ export class Machine {
     this.softirq = new SoftirqTable(this);
     this.timers = new Timers(this);
     this.printk = new Printk(this);
-    this.softirq.open(Softirq.TIMER, () => this.timers.runDue(this.executive.now()));
+    this.softirq.open(Softirq.TIMER, () => this.timers.runDue());
   }
 
   /** Nanoseconds of one tick (`1 jiffy`). */
@@ -109,14 +109,17 @@ export class Machine {
   turn(): void {
     if (this.dead) return;
     const cpu = this.cpu;
-    if (this.timers.nextNs >= 0) {
+    if (this.timers.some) {
       cpu.localBhDisable();
       this.softirq.raiseIrqoff(cpu, Softirq.TIMER);
       this.softirq.localBhEnable(cpu);
     }
     for (let left = this.works.length; left > 0; left--) this.works.shift()?.run();
     // A meter has a scheduler, which lets ksoftirqd run when it is its turn.
-    if (this.meter === null) for (const each of this.cpus) if (each.ksoftirqdRunnable) this.softirq.runKsoftirqd(each);
+    if (this.meter === null) {
+      const { cpus } = this;
+      for (let i = 0; i < cpus.length; i++) if (cpus[i]!.ksoftirqdRunnable) this.softirq.runKsoftirqd(cpus[i]!);
+    }
     if (this.works.length > 0) this.executive.requestTurn();
   }
 }

@@ -95,11 +95,14 @@ export class SoftirqTable {
   #handle(cpu: Cpu): void {
     const machine = this.#machine;
     const interrupted = machine.enterCpu(cpu);
-    const endNs = machine.executive.now() + MAX_TIME_NS;
+    const { executive } = machine;
+    executive.readClock();
+    const endNs = executive.clockNs + MAX_TIME_NS;
     cpu.softirqEnter();
     let restarts = MAX_RESTART;
     while (cpu.softirqPending !== 0 && !machine.dead) {
-      if (restarts-- === 0 || (restarts < MAX_RESTART - 1 && machine.executive.now() >= endNs)) {
+      if (restarts < MAX_RESTART) executive.readClock();
+      if (restarts-- === 0 || executive.clockNs >= endNs) {
         this.wakeKsoftirqd(cpu);
         break;
       }

@@ -15,7 +15,9 @@ export interface Timer {
 
 export class Timers {
   readonly #machine: Machine;
-  readonly #armed: Timer[] = [];
+  /** The first #count of them. It never shrinks: V8 would give an empty array's memory back, and take some for each timer. */
+  readonly #armed: (Timer | undefined)[] = [];
+  #count = 0;
 
   constructor(machine: Machine) {
     this.#machine = machine;
@@ -30,11 +32,11 @@ export class Timers {
   mod(timer: Timer, atNs: number): void {
     this.del(timer);
     timer.atNs = atNs;
-    let at = this.#armed.length;
-    while (at > 0 && this.#armed[at - 1]!.atNs > atNs) at--;
+    const armed = this.#armed;
+    let at = this.#count++;
     // By hand: splice() makes an array of what it took out, and a queue's timer is armed for every poll of a flood.
-    for (let i = this.#armed.length; i > at; i--) this.#armed[i] = this.#armed[i - 1]!;
-    this.#armed[at] = timer;
+    for (; at > 0 && armed[at - 1]!.atNs > atNs; at--) armed[at] = armed[at - 1];
+    armed[at] = timer;
     if (at === 0) this.#machine.executive.requestTurnAt(atNs);
   }
 
@@ -42,31 +44,40 @@ export class Timers {
   del(timer: Timer): boolean {
     if (timer.atNs < 0) return false;
     timer.atNs = -1;
-    const last = this.#armed.length - 1;
-    for (let i = this.#armed.indexOf(timer); i < last; i++) this.#armed[i] = this.#armed[i + 1]!;
-    this.#armed.pop();
+    const armed = this.#armed;
+    const last = --this.#count;
+    for (let i = armed.indexOf(timer); i < last; i++) armed[i] = armed[i + 1];
+    armed[last] = undefined;
     return true;
   }
 
   /** What is armed, by deadline; to look at. */
   get armed(): readonly Timer[] {
-    return this.#armed;
+    return this.#armed.slice(0, this.#count) as Timer[];
+  }
+
+  /** There are any. */
+  get some(): boolean {
+    return this.#count > 0;
   }
 
   /** The earliest deadline, or -1. */
   get nextNs(): number {
-    return this.#armed[0]?.atNs ?? -1;
+    return this.#count === 0 ? -1 : this.#armed[0]!.atNs;
   }
 
-  /** Runs what is due at `nowNs`; bound: the timers armed when it was called. */
-  runDue(nowNs: number): void {
-    for (let left = this.#armed.length; left > 0; left--) {
-      const timer = this.#armed[0];
-      if (timer === undefined || timer.atNs > nowNs) break;
+  /** Runs what is due now; bound: the timers armed when it was called. */
+  runDue(): void {
+    const { executive } = this.#machine;
+    executive.readClock();
+    const nowNs = executive.clockNs;
+    for (let left = this.#count; left > 0 && this.#count > 0; left--) {
+      const timer = this.#armed[0]!;
+      if (timer.atNs > nowNs) break;
       this.del(timer);
       timer.run();
     }
-    if (this.#armed.length > 0) this.#machine.executive.requestTurnAt(this.#armed[0]!.atNs);
+    if (this.#count > 0) executive.requestTurnAt(this.#armed[0]!.atNs);
   }
 }
 

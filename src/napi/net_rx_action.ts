@@ -73,14 +73,17 @@ class NetRxAction {
     const softnet = this.#softnet[cpu.id]!;
     const { pollList } = softnet;
     const repoll = this.#repolls[cpu.id]!;
-    const endNs = machine.executive.now() + this.#limits.budgetNs;
+    const { executive } = machine;
+    executive.readClock();
+    const endNs = executive.clockNs + this.#limits.budgetNs;
     let { budget } = this.#limits;
     softnet.inNetRxAction = true;
     let more = pollList.length > 0;
     // One alone need not go by way of the list.
     if (pollList.length === 1) {
       budget -= napiPollOne(pollList.shift()!, cpu.id, repoll);
-      const squeezed = budget <= 0 || machine.executive.now() >= endNs;
+      executive.readClock();
+      const squeezed = budget <= 0 || executive.clockNs >= endNs;
       if (squeezed) softnet.timeSqueeze++;
       more = !squeezed && repoll.length === 0 && pollList.length > 0;
     }
@@ -93,6 +96,7 @@ class NetRxAction {
 
   /** Several instances, or what was queued meanwhile; `list` is empty, before and after. */
   #rest(softnet: Softnet, list: List<NapiStruct>, repoll: List<NapiStruct>, left: number, endNs: number): void {
+    const { executive } = this.#machine;
     let budget = left;
     list.spliceTail(softnet.pollList);
     for (;;) {
@@ -103,7 +107,8 @@ class NetRxAction {
         continue;
       }
       budget -= napiPollOne(napi, softnet.cpu.id, repoll);
-      if (budget <= 0 || this.#machine.executive.now() >= endNs) {
+      executive.readClock();
+      if (budget <= 0 || executive.clockNs >= endNs) {
         softnet.timeSqueeze++;
         break;
       }

@@ -22,6 +22,7 @@ export class SimExecutive implements Executive {
   /** What a turn runs; set by who makes the machine. */
   onTurn: () => void = () => {};
   clock: SimClock | null = null;
+  clockNs = 0;
   readonly #world: World;
   readonly #bootNs: number;
   #turnRequested = false;
@@ -36,6 +37,10 @@ export class SimExecutive implements Executive {
   now(): number {
     const now = this.#world.nowNs - this.#bootNs;
     return this.clock === null ? now : now + this.clock.aheadNs();
+  }
+
+  readClock(): void {
+    this.clockNs = this.now();
   }
 
   wallUs(): number {

@@ -51,7 +51,8 @@ export class RxPace {
   }
 
   #sample(work: number): void {
-    const now = this.#executive.now();
+    this.#executive.readClock();
+    const now = this.#executive.clockNs;
     const ns = now - this.#sinceNs;
     if (ns < SAMPLE_NS) return;
     // This poll's frames are not in the instance's count yet.

@@ -9,6 +9,7 @@
  *      its owner keeps it reachable: the garbage collector does not see addresses.
  */
 import { createRequire } from 'node:module';
+import { isMainThread } from 'node:worker_threads';
 import { SetupError } from '../../base/status.ts';
 
 /** A descriptor watched by this thread's event loop (level-triggered; `start` and `stop` are unmask and mask). */
@@ -18,6 +19,15 @@ export interface LoopPoll {
   close(): void;
   ref(): void;
   unref(): void;
+}
+
+/** Node's loop as libuv knows it. */
+export interface NodeLoopFacts {
+  /** Its epoll: readable when one of the loop's descriptors is. */
+  readonly fd: number;
+  readonly loopAt: number;
+  /** Milliseconds that it would sleep now; 0: not at all, -1: until something happens. `loopAt` is its argument. */
+  readonly timeout: (loopAt: number) => number;
 }
 
 export interface Libc {
@@ -72,6 +82,9 @@ export interface Libc {
   /** The calls of an io_uring, which the C library has no functions for. */
   ioUringSetup(entries: number, params: Uint8Array): number;
   ioUringEnter(fd: number, submit: number, wait: number, flags: number): number;
+  /** Waits for a completion, no longer than the struct io_uring_getevents_arg says. */
+  ioUringWait(fd: number, flags: number, argAt: number, argSize: number): number;
+  ioUringRegister(fd: number, opcode: number, arg: Uint8Array, count: number): number;
   ppoll(fds: Uint8Array, count: number, timeout: Uint8Array, mask: null): number;
   epollCreate1(flags: number): number;
   epollCtl(epfd: number, operation: number, fd: number, event: Uint8Array): number;
@@ -85,6 +98,8 @@ export interface Libc {
   viewOf(at: number, length: number): ArrayBuffer;
   /** Makes a stopped watch of `fd` on this thread's event loop. */
   loopPoll(fd: number): LoopPoll;
+  /** The main thread's loop; null on another thread, and where the program does not export libuv's functions. */
+  nodeLoop(): NodeLoopFacts | null;
 }
 
 type Koffi = typeof import('koffi').default;
@@ -112,6 +127,7 @@ export function loadLibc(require: (name: string) => unknown): Libc {
   const ioctlValueOf = library.func('ioctl', 'int', ['int', 'ulong', 'ulong']);
   const uringSetup = f('int syscall(intptr_t, uint, void *)');
   const uringEnter = f('int syscall(intptr_t, int, uint, uint, uint, uintptr_t, size_t)');
+  const uringRegister = f('int syscall(intptr_t, int, uint, void *, uint)');
   const mremapOf = f('intptr_t mremap(uintptr_t, size_t, size_t, int, uintptr_t)');
   const mmapOf = f('intptr_t mmap(uintptr_t, size_t, int, int, int, int64_t)');
   return {
@@ -147,6 +163,8 @@ export function loadLibc(require: (name: string) => unknown): Libc {
     syscall: f('intptr_t syscall(intptr_t, intptr_t, uintptr_t, uintptr_t)'),
     ioUringSetup: (entries, params) => uringSetup(425, entries, params),
     ioUringEnter: (fd, submit, wait, flags) => uringEnter(426, fd, submit, wait, flags, 0, 0),
+    ioUringWait: (fd, flags, argAt, argSize) => uringEnter(426, fd, 0, 1, flags, argAt, argSize),
+    ioUringRegister: (fd, opcode, arg, count) => uringRegister(427, fd, opcode, arg, count),
     ppoll: f('int ppoll(void *, ulong, void *, void *)'),
     epollCreate1: f('int epoll_create1(int)'),
     epollCtl: f('int epoll_ctl(int, int, int, void *)'),
@@ -161,7 +179,19 @@ export function loadLibc(require: (name: string) => unknown): Libc {
       poll.stop();
       return poll;
     },
+    nodeLoop: () => (isMainThread ? mainLoop(koffi) : null),
   };
+}
+
+function mainLoop(koffi: Koffi): NodeLoopFacts | null {
+  try {
+    const program = koffi.load(null);
+    const loopAt = Number(program.func('uintptr_t uv_default_loop()')());
+    const fd = program.func('int uv_backend_fd(uintptr_t)')(loopAt) as number;
+    return fd < 0 ? null : { fd, loopAt, timeout: program.func('int uv_backend_timeout(uintptr_t)') };
+  } catch {
+    return null;
+  }
 }
 
 function loadKoffi(require: (name: string) => unknown): Koffi {
