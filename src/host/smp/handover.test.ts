@@ -6,7 +6,7 @@ import { skbAddFrag } from '../../skb/frags.ts';
 import { SkbPool } from '../../skb/pool.ts';
 import { type SkBuff, skbPut } from '../../skb/sk_buff.ts';
 import { CpuTable, TICKETS } from './cpu_table.ts';
-import { HandoverSender, handoverReady, handoverSettled } from './handover.ts';
+import { HandoverSender, handoverReady, handoverSettled, settleHandover } from './handover.ts';
 import { HANDOVER_RECEIVE } from './handover_entry.ts';
 import { HandoverReceiver } from './handover_receiver.ts';
 
@@ -58,6 +58,11 @@ function frame(serial: number, fragments = 0): SkBuff | null {
   skb.tstampUs = 1.7e15 + serial;
   skb.csum = 0xffffffff;
   skb.ipSummed = 2;
+  skb.csumLevel = 1;
+  skb.netpollSeen = true;
+  a.pool.info.gsoType[skb.shinfo] = 16;
+  a.pool.info.gsoSize[skb.shinfo] = 1400;
+  a.pool.info.gsoSegs[skb.shinfo] = 45;
   for (let i = 0; i < fragments; i++) {
     const buf = a.arena.alloc();
     if (buf < 0) break;
@@ -90,6 +95,9 @@ describe('handing frames over', () => {
       0xffffffff,
       2,
     ]);
+    expect([got.csumLevel, got.netpollSeen]).toEqual([1, true]);
+    const { gsoType, gsoSize, gsoSegs } = b.pool.info;
+    expect([gsoType, gsoSize, gsoSegs].map((column) => column[got.shinfo])).toEqual([16, 1400, 45]);
     receiver.taken();
     b.pool.consume(got);
     receiver.publish();
@@ -128,6 +136,24 @@ describe('handing frames over', () => {
     expect(a.arena.available).toBe(SLOTS - 1);
   });
 
+  test('a frame in memory of another one is copied where that is asked for, the first piece of that memory too', () => {
+    sender.send(frame(1)!, 0, HANDOVER_RECEIVE);
+    sender.publish();
+    const got = receiver.take()!;
+    expect(got.buf).toBe(b.arena.slots);
+    expect(handoverReady(got, false)).toBe(got);
+    const own = handoverReady(got, true)!;
+    expect(own.buf).toBeLessThan(b.arena.slots);
+    expect(given).toBe(1);
+  });
+
+  test('a backlog of one more than its limit waits, as in Linux, and then there is no room', () => {
+    sender.maxBacklog = 3;
+    for (let serial = 0; serial < 4; serial++) expect(sender.send(frame(serial)!, 0, HANDOVER_RECEIVE)).toBe(true);
+    expect(sender.full(1)).toBe(true);
+    expect(sender.send(frame(4)!, 0, HANDOVER_RECEIVE)).toBe(false);
+  });
+
   test('a CPU that dies leaves what it had not taken; what it had in hand is counted', () => {
     for (let serial = 0; serial < 5; serial++) sender.send(frame(serial)!, 1, HANDOVER_RECEIVE);
     sender.publish();
@@ -146,6 +172,52 @@ describe('handing frames over', () => {
     expect(sender.out).toBe(0);
     expect(a.arena.available).toBe(SLOTS);
     expect(handoverSettled(table.pair(0, 1))).toBe(true);
+  });
+
+  test('what a dead CPU had not taken comes back without its fragments’ memory being lost, also where no sk_buff is left', () => {
+    sender.send(frame(10, 2)!, 1, HANDOVER_RECEIVE);
+    const kept = frame(1)!;
+    const clones: SkBuff[] = [];
+    for (let clone = a.pool.clone(kept); clone !== null; clone = a.pool.clone(kept)) clones.push(clone);
+    let back = 0;
+    expect(sender.takeBack(a.pool, () => back++)).toBe(0);
+    expect([back, sender.out]).toEqual([0, 0]);
+    for (const clone of clones) a.pool.consume(clone);
+    a.pool.consume(kept);
+    expect(a.arena.available).toBe(SLOTS);
+  });
+
+  test('who comes up in a dead CPU’s place takes what is sent from then on, and nothing of before', () => {
+    for (let serial = 0; serial < 3; serial++) sender.send(frame(serial)!, 1, HANDOVER_RECEIVE);
+    sender.takeBack(a.pool, (skb) => a.pool.consume(skb));
+    receiver = new HandoverReceiver(table.pair(0, 1), b.pool, () => {});
+    expect(receiver.take()).toBeNull();
+    sender.send(frame(9)!, 1, HANDOVER_RECEIVE);
+    expect(sender.takeBack(a.pool, (skb) => a.pool.consume(skb))).toBe(0);
+    expect(a.arena.available).toBe(SLOTS);
+  });
+
+  test('a sender that comes up in a dead one’s place does not take memory for its own that came back to that one', () => {
+    sender.send(frame(1)!, 0, HANDOVER_RECEIVE);
+    sender.publish();
+    const got = receiver.take()!;
+    receiver.taken();
+    b.pool.consume(got);
+    receiver.publish();
+    sender = new HandoverSender(table.pair(0, 1), a.arena);
+    sender.send(frame(2)!, 0, HANDOVER_RECEIVE);
+    sender.reap();
+    expect(sender.out).toBe(1);
+  });
+
+  test('nothing is owed once both sides are gone', () => {
+    sender.send(frame(1)!, 0, HANDOVER_RECEIVE);
+    sender.publish();
+    expect(handoverSettled(table.pair(0, 1))).toBe(false);
+    settleHandover(table.pair(0, 1));
+    expect(handoverSettled(table.pair(0, 1))).toBe(true);
+    expect(new HandoverReceiver(table.pair(0, 1), b.pool, () => {}).take()).toBeNull();
+    expect(new HandoverSender(table.pair(0, 1), a.arena).returning).toBe(false);
   });
 
   test('property: whatever the order of steps, frames arrive once and in order, and all memory comes back', () => {
@@ -211,9 +283,27 @@ describe('handing frames over', () => {
 
   test('no more memory is out than there are tickets', () => {
     expect(TICKETS).toBeGreaterThan(1001);
-    sender.maxBacklog = 10_000;
-    let n = 0;
-    while (n < SLOTS && sender.send(frame(n)!, 0, HANDOVER_RECEIVE)) n++;
-    expect(sender.out).toBe(n);
+    const many = TICKETS + 1;
+    const memory = new ArrayBuffer(2 * many * SLOT);
+    const unused = [memory.byteLength, memory.byteLength] as const;
+    const share = (at: number, slots: number) => new Arena(memory, { slots, slotSize: SLOT, slotsAt: at, unused });
+    const side = (arena: Arena, skbs: number): Cpu => ({ arena, pool: new SkbPool(arena, skbs) });
+    a = side(share(0, many), 8);
+    b = side(share(many * SLOT, 1), many);
+    sender = new HandoverSender(table.pair(0, 1), a.arena);
+    receiver = new HandoverReceiver(table.pair(0, 1), b.pool, () => {});
+    const held: SkBuff[] = [];
+    for (let serial = 0; serial < TICKETS; serial++) {
+      expect(sender.send(frame(serial)!, 0, HANDOVER_RECEIVE)).toBe(true);
+      sender.publish();
+      held.push(receiver.take()!);
+      receiver.taken();
+      receiver.publish();
+    }
+    const more = frame(TICKETS)!;
+    expect([sender.out, sender.full(1), sender.send(more, 0, HANDOVER_RECEIVE)]).toEqual([TICKETS, false, false]);
+    b.pool.consume(held.pop()!);
+    receiver.publish();
+    expect(sender.send(more, 0, HANDOVER_RECEIVE)).toBe(true);
   });
 });

@@ -123,7 +123,7 @@ function takeDatagrams(fd: number): number {
     }
     control.read(controls.view, 0, view.getUint32(MSG_CONTROLLEN, true));
     const { segment } = control;
-    unread += segment > 0 ? Math.max(1, Math.ceil(view.getUint32(MSG_LEN, true) / segment)) : 1;
+    unread += segment > 0 ? Math.ceil(view.getUint32(MSG_LEN, true) / segment) : 1;
   }
   return unread;
 }
