@@ -46,14 +46,14 @@ export interface WatchOptions {
   readonly spinFd?: number;
 }
 
-/** Longest delay that a Node timer takes, in milliseconds. */
-const TIMER_MAX_MS = 2 ** 31 - 1;
+/** The timer is set for no longer; what is due later is looked at again then. */
+const TIMER_MAX_US = 1e9;
 /** Waits shorter than this do not sleep: going to sleep and waking up takes longer. */
 const SLEEP_MIN_NS = 10_000;
 /** So long Node's loop is kept waiting at most, although it has nothing to do: what handlers left to microtasks waits for it. */
-const STAY_NS = 4e6;
+const STAY_US = 4000;
 /** A timer that is so near is waited for. */
-const NEAR_NS = 500e3;
+const NEAR_US = 500;
 
 export class HostExecutive implements Executive {
   /** What requestTurn() asks for; the world sets it to the machine's turn(). */
@@ -72,13 +72,21 @@ export class HostExecutive implements Executive {
   #spare: LoopWatch[] = [];
   #timer: NodeJS.Timeout | undefined;
   #timerAtNs = Number.POSITIVE_INFINITY;
+  /**
+   * Microseconds modulo 2^32, as 32 bits with sign: what is called a few hundred times a second is interpreted for half a minute, and there each
+   * double on the way is a number on V8's heap. Only differences mean something.
+   */
+  #clockUs = 0;
+  #timerAtUs = 0;
+  #timerArmed = false;
   #polls: PollSet | undefined;
   #controller: IrqController | undefined;
   #keepers = 0;
   /** In a round of interrupts or a turn: what is asked for meanwhile is looked at when it ends. */
   #inRound = false;
-  /** What the controller's timer is set to. */
-  #setToNs = Number.POSITIVE_INFINITY;
+  /** What the controller's timer is set to, if it is. */
+  #setToUs = 0;
+  #isSet = false;
   #node: NodeLoop | null = null;
   readonly #irqs: IrqOwner = {
     irqsBegin: () => {
@@ -86,7 +94,7 @@ export class HostExecutive implements Executive {
     },
     irqsEnd: () => this.#roundEnds(),
     timerFired: () => {
-      this.#setToNs = Number.POSITIVE_INFINITY;
+      this.#isSet = false;
       this.#timerFired();
     },
   };
@@ -100,11 +108,10 @@ export class HostExecutive implements Executive {
     }
   };
   readonly #timerFired = (): void => {
-    const atNs = this.#timerAtNs;
-    this.#timerAtNs = Number.POSITIVE_INFINITY;
-    // The loop's idea of now is cut to milliseconds: its timers may fire up to one early.
-    if (this.now() < atNs) this.requestTurnAt(atNs);
-    else this.onTurn();
+    if (!this.#timerArmed) return;
+    // The loop's idea of now is cut to milliseconds: its timers may fire up to one early. Ours may have been set for another turn.
+    if (this.#timerLeftUs() <= 0) this.#timerTurn();
+    else if (!this.#inRound) this.#setTimer();
   };
 
   now(): number {
@@ -116,10 +123,11 @@ export class HostExecutive implements Executive {
     const clock = this.#clock;
     if (clock === undefined) {
       this.clockNs = performance.now() * 1e6 - this.#originNs;
-      return;
+    } else {
+      clock.read();
+      this.clockNs = clock.ns - this.#originNs;
     }
-    clock.read();
-    this.clockNs = clock.ns - this.#originNs;
+    this.#clockUs = (this.clockNs / 1000) | 0;
   }
 
   /** Follows steps of the wall clock to a millisecond, and is even between them. */
@@ -139,17 +147,16 @@ export class HostExecutive implements Executive {
   /** To the timer's grain; what is due now becomes a turn of the loop. */
   requestTurnAt(atNs: number): void {
     if (atNs >= this.#timerAtNs) return;
-    if (this.#inRound) {
-      this.#timerAtNs = atNs;
-      return;
-    }
-    const delayNs = atNs - this.now();
+    this.readClock();
+    const delayNs = atNs - this.clockNs;
     if (delayNs <= 0) {
       this.requestTurn();
       return;
     }
     this.#timerAtNs = atNs;
-    this.#setTimer(delayNs);
+    this.#timerAtUs = delayNs > TIMER_MAX_US * 1000 ? (this.#clockUs + TIMER_MAX_US) | 0 : (atNs / 1000 + 1) | 0;
+    this.#timerArmed = true;
+    if (!this.#inRound) this.#setTimer();
   }
 
   /**
@@ -218,14 +225,12 @@ export class HostExecutive implements Executive {
     this.#controller?.close();
     this.#controller = undefined;
     this.#node = null;
-    this.#setToNs = Number.POSITIVE_INFINITY;
+    this.#isSet = false;
     this.#timerAgain();
   }
 
   #timerAgain(): void {
-    const atNs = this.#timerAtNs;
-    this.#timerAtNs = Number.POSITIVE_INFINITY;
-    if (atNs !== Number.POSITIVE_INFINITY) this.requestTurnAt(atNs);
+    if (this.#timerArmed && !this.#inRound) this.#setTimer();
   }
 
   #keep(change: number): void {
@@ -244,14 +249,27 @@ export class HostExecutive implements Executive {
     setImmediate(this.#soon);
   }
 
-  #setTimer(delayNs: number): void {
+  #setTimer(): void {
+    const leftUs = Math.max(1, this.#timerLeftUs());
     if (this.#controller !== undefined) {
-      this.#setToNs = this.#timerAtNs;
-      this.#controller.setTimer(delayNs);
+      this.#setToUs = this.#timerAtUs;
+      this.#isSet = true;
+      this.#controller.setTimer(leftUs);
       return;
     }
     clearTimeout(this.#timer);
-    this.#timer = setTimeout(this.#timerFired, Math.min(Math.ceil(delayNs / 1e6), TIMER_MAX_MS)).unref();
+    this.#timer = setTimeout(this.#timerFired, Math.ceil(leftUs / 1000)).unref();
+  }
+
+  #timerLeftUs(): number {
+    this.readClock();
+    return (this.#timerAtUs - this.#clockUs) | 0;
+  }
+
+  #timerTurn(): void {
+    this.#timerArmed = false;
+    this.#timerAtNs = Number.POSITIVE_INFINITY;
+    this.onTurn();
   }
 
   /** Lines that were raised, and the turn if one is wanted. */
@@ -281,34 +299,27 @@ export class HostExecutive implements Executive {
     }
     this.#inRound = false;
     if (this.#turnWanted || this.#raisedCount > 0) this.#callSoon();
-    if (this.#timerAtNs < this.#setToNs) {
-      this.readClock();
-      this.#setTimer(this.#timerAtNs - this.clockNs);
-    }
+    if (this.#timerArmed && (!this.#isSet || ((this.#timerAtUs - this.#setToUs) | 0) < 0)) this.#setTimer();
   }
 
-  /** Does what is wanted now or soon, while nobody else wants the thread. Bound: STAY_NS, and what was begun by then. */
+  /** Does what is wanted now or soon, while nobody else wants the thread. Bound: STAY_US, and what was begun by then. */
   #stay(): void {
     const node = this.#node;
-    if (node === null || (!this.#turnWanted && this.#raisedCount === 0 && this.#timerAtNs === Number.POSITIVE_INFINITY))
-      return;
+    if (node === null || !(this.#timerArmed || this.#turnWanted || this.#raisedCount > 0)) return;
     this.readClock();
-    const endNs = this.clockNs + STAY_NS;
+    const since = this.#clockUs;
     // Who is called may close the controller.
     while (this.#node === node) {
       if (this.#turnWanted || this.#raisedCount > 0) {
         this.readClock();
-        if (this.clockNs >= endNs || !node.rest(0)) return;
+        if (((this.#clockUs - since) | 0) >= STAY_US || !node.rest(0)) return;
         this.#serve();
         continue;
       }
-      const atNs = this.#timerAtNs;
-      this.readClock();
-      const leftNs = atNs - this.clockNs;
-      if (leftNs <= 0) {
-        this.#timerAtNs = Number.POSITIVE_INFINITY;
-        this.onTurn();
-      } else if (leftNs > NEAR_NS || atNs >= endNs || !node.rest(Math.ceil(leftNs) | 0)) return;
+      if (!this.#timerArmed) return;
+      const leftUs = this.#timerLeftUs();
+      if (leftUs <= 0) this.#timerTurn();
+      else if (leftUs > NEAR_US || ((this.#timerAtUs - since) | 0) >= STAY_US || !node.rest(leftUs)) return;
     }
   }
 }

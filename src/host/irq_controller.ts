@@ -100,9 +100,9 @@ export class IrqController {
     return this.#lines.every((line) => line == null);
   }
 
-  /** The timer runs out once, `ns` from now; this replaces what was set before. */
-  setTimer(ns: number): void {
-    this.#timer.set(ns);
+  /** The timer runs out once, `us` from now; this replaces what was set before. */
+  setTimer(us: number): void {
+    this.#timer.set(us);
   }
 
   /** Whether the controller keeps the process alive; not, at first. */

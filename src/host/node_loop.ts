@@ -14,7 +14,7 @@ import { pinned } from './sys/pinned.ts';
 
 const POLLIN = 1;
 /** The kernel wakes who waits in ppoll() so much later than asked for, at most (a thread's timer slack). */
-const SLACK_NS = 50e3;
+const SLACK_US = 50;
 
 export class NodeLoop {
   readonly #libc: Libc = libc();
@@ -39,14 +39,15 @@ export class NodeLoop {
   }
 
   /**
-   * Waits for `ns`, less than a second of them, while neither Node nor an interrupt of ours wants the thread; 0: looks. False: one of them
-   * does. May come back a slack early. Two system calls at most.
+   * Waits for `us`, less than a second, while neither Node nor an interrupt of ours wants the thread; 0: looks. False: one of them does.
+   * May come back a slack early. One system call.
    */
-  rest(ns: number): boolean {
-    const { timeout } = this.#facts;
-    const ms = timeout(this.#facts.loopAt);
-    if (ms >= 0 && ms * 1e6 <= ns) return false;
-    this.#timeout.view.setInt32(8, ns > SLACK_NS ? (ns - SLACK_NS) | 0 : ns > 0 ? 1 : 0, true);
+  rest(us: number): boolean {
+    const { timeout, loopAt } = this.#facts;
+    const ms = timeout(loopAt);
+    if (ms === 0 || (ms > 0 && ms <= us / 1000)) return false;
+    // Not 0 where there is a wait: that only looks.
+    this.#timeout.view.setInt32(8, us > SLACK_US ? (us - SLACK_US) * 1000 : us > 0 ? 1 : 0, true);
     return this.#libc.ppoll(this.#fds.bytes, 2, this.#timeout.bytes, null) === 0;
   }
 }

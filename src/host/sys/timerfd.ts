@@ -1,5 +1,5 @@
 /**
- * A timer as a descriptor: readable when it has run out. Kernel time (CLOCK_MONOTONIC), nanosecond grain.
+ * A timer as a descriptor: readable when it has run out. Kernel time (CLOCK_MONOTONIC), set in microseconds.
  *
  *     struct itimerspec { timespec interval @0; timespec value @16 }, timespec { i64 s; i64 ns }      32 bytes
  */
@@ -24,12 +24,12 @@ export class Timerfd {
     this.fd = check(fd, 'timerfd_create', 'make a timer');
   }
 
-  /** Runs out once, `ns` from now (1 at least); what was set before is forgotten. */
-  set(ns: number): void {
-    const whole = Math.max(1, Math.ceil(ns));
-    const seconds = Math.floor(whole / 1e9);
-    this.#spec.view.setUint32(VALUE_S, seconds, true);
-    this.#spec.view.setUint32(VALUE_NS, whole - seconds * 1e9, true);
+  /** Runs out once, `us` from now: a whole number from 1 to 2^31; what was set before is forgotten. */
+  set(us: number): void {
+    // Shorter than a second, nothing here is more than a small integer.
+    const seconds = us < 1e6 ? 0 : Math.floor(us / 1e6);
+    this.#spec.view.setInt32(VALUE_S, seconds, true);
+    this.#spec.view.setInt32(VALUE_NS, (us - seconds * 1e6) * 1000, true);
     this.#libc.timerfdSettime(this.fd, 0, this.#spec.bytes, null);
   }
 
