@@ -4,6 +4,7 @@
  *     packet:eth0   eth0                              a real interface (CAP_NET_RAW)
  *     packet:eth0,queues=2,fanout=hash                several queues among which the kernel deals the frames out
  *     xdp:eth0   xdp:eth0/1                           the same past the kernel, all queues or one (CAP_NET_ADMIN, CAP_BPF)
+ *     xdp:eth0,busy-poll                              and drives the card itself, whose interrupts stay away
  *     udp:0.0.0.0:6666   udp:[::]:6666   udp:6666     an ordinary socket; port 0: the kernel chooses
  *     udp:[fe80::1%eth0]:6666                         a link-local address needs its interface
  *     udp:6666,queues=2                               two sockets that share the address, a queue each
@@ -34,6 +35,7 @@ import { UdpPort, type UdpPortOptions } from './udp/udp_port.ts';
 import { type BoundAddress, inheritedAddress } from './udp/udp_socket.ts';
 import type { XdpPortOptions } from './xdp/xdp_options.ts';
 import { XdpPort } from './xdp/xdp_port.ts';
+import { parseXdpSpec } from './xdp/xdp_spec.ts';
 
 export interface OpenPortOptions
   extends Omit<PacketPortOptions, 'filter'>,
@@ -69,10 +71,8 @@ export function openPort(spec: string, executive: HostExecutive, options: OpenPo
       return new PacketPort(name, executive, all, interfaceNames);
     }
     case 'xdp': {
-      const match = /^([^/]+)(?:\/(\d{1,5}))?$/.exec(rest);
-      if (match === null) throw refusal(spec, 'not an interface, or an interface and the number of a queue');
-      const queue = match[2] === undefined ? undefined : Number(match[2]);
-      return new XdpPort(match[1]!, queue, executive, options, interfaceNames);
+      const { name, queue, options: given } = parseXdpSpec(spec, rest);
+      return new XdpPort(name, queue, executive, { ...options, ...given }, interfaceNames);
     }
     case 'udp': {
       const { address, ...given } = parseUdp(spec, rest);

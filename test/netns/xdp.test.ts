@@ -37,6 +37,20 @@ describe.skipIf(lacking !== undefined)(titled('the xdp port as a process', lacki
     await pair.b.space.run(['busybox', 'ping', '-c', '1', '-W', '2', pair.a.address]);
   });
 
+  it('puts the settings of the interface back after SIGKILL where it has driven the device itself', async (ctx) => {
+    const setting = async (name: string) =>
+      (await pair.a.space.run(['cat', `/sys/class/net/v0/${name}`])).stdout.trim();
+    const host = await pair.a.space.start([process.execPath, PROGRAM, 'xdp:v0,busy-poll']);
+    await host.until('open', () => host.lines.length > 0, READY_MS);
+    const { report } = JSON.parse(host.lines[0]!) as { report: string };
+    if (!report.includes('busy poll by')) ctx.skip(report);
+    expect(await setting('napi_defer_hard_irqs')).toBe('2');
+    expect(await setting('gro_flush_timeout')).toBe('2000000');
+    await host.stop('SIGKILL');
+    await expect.poll(() => setting('gro_flush_timeout'), { timeout: 5000 }).toBe('0');
+    expect(await setting('napi_defer_hard_irqs')).toBe('0');
+  });
+
   it('lets two processes have a queue each, and the second go on when the first is killed', async () => {
     const { space } = pair.a;
     await space.run(['ethtool', '-L', 'v0', 'rx', '2', 'tx', '2']);

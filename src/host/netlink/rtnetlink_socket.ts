@@ -11,7 +11,8 @@ import { libc } from '../sys/libc.ts';
 import { AF_NETLINK, openSocket, SOCK_RAW, SOL_NETLINK, setInt } from '../sys/socket.ts';
 import { NLM_F_MULTI, NLMSG_DONE, NLMSG_ERROR, type NlMessage, nlErrno, nlMessages, nlReason } from './nlmsg.ts';
 
-const NETLINK_ROUTE = 0;
+export const NETLINK_ROUTE = 0;
+export const NETLINK_GENERIC = 16;
 const NETLINK_EXT_ACK = 11;
 /** The kernel's own pieces have at most 32 KiB. */
 const RECV_SIZE = 1 << 16;
@@ -34,9 +35,9 @@ export class RtnetlinkSocket {
   #seq = 0;
   #reason = '';
 
-  /** Throws SetupError: no koffi, or no netlink here. */
-  constructor() {
-    this.#fd = openSocket(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE, 'ask the kernel for its routes', '');
+  /** `protocol`: NETLINK_ROUTE if absent. Throws SetupError: no koffi, or no netlink here. */
+  constructor(protocol = NETLINK_ROUTE) {
+    this.#fd = openSocket(AF_NETLINK, SOCK_RAW, protocol, 'ask the kernel for its routes', '');
     // Since Linux 4.12; before, a refusal is an errno alone.
     setInt(this.#fd, SOL_NETLINK, NETLINK_EXT_ACK, 1);
   }

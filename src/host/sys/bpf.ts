@@ -125,8 +125,11 @@ export interface XdpLink {
   readonly mapIds: readonly number[];
 }
 
-/** The link that is attached to an interface; null if there is none, or we may not look (CAP_SYS_ADMIN). */
-export function findXdpLink(ifindex: number): XdpLink | null {
+/**
+ * The link by which this program (its number, as rtnetlink has it) is attached to an interface; null if there is none, or we may not look
+ * (CAP_SYS_ADMIN). Links of all network namespaces are looked through, and an interface has its number in one of them only.
+ */
+export function findXdpLink(ifindex: number, programId: number): XdpLink | null {
   const attr = pinned(ATTR_SIZE);
   for (;;) {
     if (bpf(BPF_LINK_GET_NEXT_ID, attr) < 0) return null;
@@ -138,7 +141,8 @@ export function findXdpLink(ifindex: number): XdpLink | null {
     // struct bpf_link_info { u32 type @0, id @4, prog_id @8; u32 ifindex @16 }
     const info = pinned(64);
     if (objectInfo(link, info) && info.view.getUint32(0, true) === BPF_LINK_TYPE_XDP) {
-      const found = info.view.getUint32(16, true) === ifindex ? programOf(link, info.view.getUint32(8, true)) : null;
+      const ours = info.view.getUint32(16, true) === ifindex && info.view.getUint32(8, true) === programId;
+      const found = ours ? programOf(link, programId) : null;
       if (found !== null) return found;
     }
     libc().close(link);

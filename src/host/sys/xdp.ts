@@ -35,6 +35,7 @@ const XDP_OPTIONS_ZEROCOPY = 1;
 const PROT_READ = 1;
 const MAP_SHARED = 1;
 const SO_BUSY_POLL = 46;
+const SO_INCOMING_NAPI_ID = 56;
 const SO_PREFER_BUSY_POLL = 69;
 const SO_BUSY_POLL_BUDGET = 70;
 
@@ -147,6 +148,12 @@ export function preferBusyPoll(fd: number, usecs: number, budget: number): boole
     setInt(fd, SOL_SOCKET, SO_BUSY_POLL, usecs) &&
     setInt(fd, SOL_SOCKET, SO_BUSY_POLL_BUDGET, budget)
   );
+}
+
+/** Of the NAPI instance that a busy poll of this socket polls; 0: it knows none. */
+export function incomingNapiId(fd: number): number {
+  const id = Buffer.alloc(4);
+  return getOption(fd, SOL_SOCKET, SO_INCOMING_NAPI_ID, id) === 4 ? id.readUInt32LE(0) : 0;
 }
 
 /** How many frames one send call takes out of the transmit ring in copy mode; kernels before 6.18 have 32 and refuse. */

@@ -13,6 +13,8 @@
  * The program's name tells ours, and which filter it has: a port with another filter cannot join.
  */
 import { SetupError } from '../../base/status.ts';
+import { linkFacts } from '../netlink/link_facts.ts';
+import { RtnetlinkSocket } from '../netlink/rtnetlink_socket.ts';
 import {
   createXdpLink,
   createXskMap,
@@ -76,7 +78,8 @@ export function attachXdp(options: AttachOptions): Attachment {
 
 /** Gives what closes the link again. */
 function join({ name, ifindex, udpPort, sockets }: AttachOptions, what: string): () => void {
-  const found = findXdpLink(ifindex);
+  const programId = attachedProgram(ifindex);
+  const found = programId === undefined ? null : findXdpLink(ifindex, programId);
   const ours = found !== null && found.name === programName(udpPort).slice(0, 15) && found.mapIds.length === 1;
   const map = ours ? mapById(found.mapIds[0]!) : -1;
   try {
@@ -95,6 +98,16 @@ function join({ name, ifindex, udpPort, sockets }: AttachOptions, what: string):
   } finally {
     if (found !== null) libc().close(found.program);
     if (map >= 0) libc().close(map);
+  }
+}
+
+/** The number of the program on an interface of this network namespace. */
+function attachedProgram(ifindex: number): number | undefined {
+  const socket = new RtnetlinkSocket();
+  try {
+    return linkFacts(socket).find((each) => each.ifindex === ifindex)?.xdp?.program;
+  } finally {
+    socket.close();
   }
 }
 

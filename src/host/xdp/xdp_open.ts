@@ -8,10 +8,12 @@
  * XDP says nothing of checksums. The wire of a veth is memory, and its other end leaves them out: frames from it need none.
  * A mode that was asked for by name is the only one that is tried.
  */
+import { release } from 'node:os';
 import { SetupError } from '../../base/status.ts';
 import { CHECKSUM_NONE, CHECKSUM_UNNECESSARY } from '../../skb/checksum_state.ts';
 import type { HostArena } from '../arena.ts';
 import { interfaceChannels, interfaceDriver } from '../sys/interface_driver.ts';
+import { bySocket, type NapiDrive, openNapiDrives } from './napi_drive.ts';
 import { type Attachment, attachXdp } from './xdp_attach.ts';
 import type { XdpMode, XdpPortOptions, XdpReport } from './xdp_options.ts';
 import { XskQueue, xskFrameMax } from './xsk_queue.ts';
@@ -29,6 +31,8 @@ export interface XdpSetup {
 export interface OpenXdp {
   readonly sockets: readonly XskQueue[];
   readonly attachment: Attachment;
+  /** Of each socket; empty: frames are waited for. */
+  readonly drives: readonly NapiDrive[];
   readonly report: XdpReport;
 }
 
@@ -84,6 +88,8 @@ function openMode(
     }
     const fds = new Map(queues.map((queue, i) => [queue, sockets[i]!.fd]));
     const attachment = attachXdp({ name, ifindex, native, udpPort, sockets: fds });
+    // The last step: what it does not get is no reason to fail.
+    const { drives, why } = openDrives(setup, sockets);
     const mode = modeName(
       native,
       sockets.every((each) => each.zeroCopy),
@@ -91,19 +97,46 @@ function openMode(
     const whyCopy = copy === undefined && mode !== 'native-zerocopy' ? ['zero copy: not in this driver'] : [];
     const report = {
       mode,
-      busyPoll: sockets.every((each) => each.busyPoll),
+      busyPoll: drives[0]?.by ?? null,
       joined: attachment.joined,
       queues,
       rxRing,
       txRing,
       frameMax: xskFrameMax(memory),
-      refused: [...refused, ...whyCopy],
+      refused: [...refused, ...whyCopy, ...why],
     };
-    return { sockets, attachment, report };
+    return { sockets, attachment, drives, report };
   } catch (error) {
     for (const each of sockets.reverse()) each.close();
     throw error;
   }
+}
+
+/** A kernel that lets a socket poll, but tells it what only with the first frame, is taken at its word; from 6.13 on it never does. */
+function openDrives(
+  { ifindex, queues, options }: XdpSetup,
+  sockets: readonly XskQueue[],
+): { drives: NapiDrive[]; why: string[] } {
+  const { busyPoll } = options;
+  if (busyPoll === undefined) return { drives: [], why: [] };
+  const allowed = sockets.every((each) => each.busyPoll);
+  try {
+    const drives = openNapiDrives(
+      ifindex,
+      sockets.map(({ fd }, i) => ({ queue: queues[i]!, fd })),
+      busyPoll,
+    );
+    return { drives, why: [] };
+  } catch (error) {
+    if (!(error instanceof SetupError)) throw error;
+    const why = [`busy poll: ${error.message}`];
+    return { drives: allowed && kernelBefore(6, 13) ? sockets.map(({ fd }) => bySocket(fd)) : [], why };
+  }
+}
+
+function kernelBefore(major: number, minor: number): boolean {
+  const [a = 0, b = 0] = release().split('.', 2).map(Number);
+  return a < major || (a === major && b < minor);
 }
 
 function modeName(native: boolean, zeroCopy: boolean): XdpMode {

@@ -11,10 +11,12 @@ export const XDP_MODES = ['native-zerocopy', 'native-copy', 'generic-copy'] as c
 export type XdpMode = (typeof XDP_MODES)[number];
 
 export interface BusyPoll {
-  /** How long one call may poll the device. */
+  /** How long one call polls the device: 1 to 1000000. */
   readonly usecs: number;
-  /** Frames of one poll. */
+  /** Frames of one poll, where a socket polls. */
   readonly budget: number;
+  /** How long the device's interrupts stay away after a call, in microseconds; 2000 if absent. */
+  readonly deferUsecs?: number;
 }
 
 export interface XdpPortOptions {
@@ -27,8 +29,8 @@ export interface XdpPortOptions {
   /** Descriptors of each transmit ring: a power of two; 1024 if absent. */
   readonly txRing?: number;
   /**
-   * SO_PREFER_BUSY_POLL: receive calls drive the device, whose interrupts stay off as long as we ask often enough. Wants
-   * /sys/class/net/IF/napi_defer_hard_irqs and gro_flush_timeout set.
+   * Receive calls on an empty ring drive the device, whose interrupts stay off as long as we ask often enough (napi_drive.ts). The interface's
+   * napi_defer_hard_irqs and gro_flush_timeout are set while the port is open.
    */
   readonly busyPoll?: BusyPoll;
 }
@@ -36,8 +38,8 @@ export interface XdpPortOptions {
 /** What became of it when the port was opened. */
 export interface XdpReport {
   readonly mode: XdpMode;
-  /** False: busy poll was not asked for, or the kernel refuses. */
-  readonly busyPoll: boolean;
+  /** How our calls drive the device; null: busy poll was not asked for, or is not to be had (`refused` says why). */
+  readonly busyPoll: 'socket' | 'io_uring' | null;
   /** True: the program was there already, from another port of ours on the same interface. */
   readonly joined: boolean;
   readonly queues: readonly number[];
@@ -52,7 +54,8 @@ export interface XdpReport {
 /** One line: `native-copy, queue 0, rings 2048/1024, frames up to 1792 bytes (refused: ...)`. */
 export function printXdpReport(report: XdpReport): string {
   const { mode, queues, rxRing, txRing, frameMax, refused } = report;
-  const extras = [report.busyPoll ? ', busy poll' : '', report.joined ? ', joined' : ''].join('');
+  const by = report.busyPoll === null ? '' : `, busy poll by ${report.busyPoll}`;
+  const extras = [by, report.joined ? ', joined' : ''].join('');
   const why = refused.length === 0 ? '' : ` (refused: ${refused.join('; ')})`;
   const which = `queue${queues.length > 1 ? 's' : ''} ${queues.join(' ')}`;
   return `${mode}${extras}, ${which}, rings ${rxRing}/${txRing}, frames up to ${frameMax} bytes${why}`;

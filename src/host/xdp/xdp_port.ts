@@ -21,6 +21,7 @@ import type { FrameBatch, Port, PortCaps, PortRxMode, PortTuning } from '../../d
 import type { Arena } from '../../skb/arena.ts';
 import { HostArena } from '../arena.ts';
 import type { HostExecutive, Watch } from '../executive.ts';
+import type { KeptSettings } from '../kept_settings.ts';
 import type { InterfaceNow } from '../netlink/interface_port.ts';
 import { PacketMembership } from '../packet/packet_membership.ts';
 import { openTxSocket } from '../packet/packet_sockets.ts';
@@ -30,6 +31,7 @@ import { MSG_DONTWAIT } from '../sys/socket.ts';
 import { XDP_PACKET_HEADROOM, type XdpStatistics, xdpStatistics } from '../sys/xdp.ts';
 import { TX_FRAMES } from '../tx_moderation.ts';
 import { Looker } from './looker.ts';
+import { deferInterrupts, type NapiDrive, printDeferral } from './napi_drive.ts';
 import type { Attachment } from './xdp_attach.ts';
 import { type OpenXdp, openXdp, queueNumbers } from './xdp_open.ts';
 import { printXdpReport, XDP_MODES, type XdpPortOptions, type XdpReport } from './xdp_options.ts';
@@ -68,6 +70,8 @@ const RX_BYTES = 1;
 interface OpenQueue {
   readonly index: number;
   readonly xsk: XskQueue;
+  /** Polls the device's queue; null: the device interrupts. */
+  readonly drive: NapiDrive | null;
   readonly watch: Watch;
   armed: boolean;
   /** Since the interrupt was masked. */
@@ -82,6 +86,7 @@ interface OpenState {
   readonly queues: readonly OpenQueue[];
   readonly attachment: Attachment;
   readonly membership: PacketMembership;
+  readonly deferral: KeptSettings | null;
 }
 
 export class XdpPort implements Port {
@@ -158,7 +163,9 @@ export class XdpPort implements Port {
   get notices(): readonly string[] {
     if (this.report === undefined) return [];
     const all = this.#options.udpPort === undefined ? '; the kernel itself gets none of its frames meanwhile' : '';
-    return [`${this.name}: ${printXdpReport(this.report)}${all}`];
+    const deferral = this.#open?.deferral == null ? '' : printDeferral(this.#open.deferral);
+    const said = deferral === '' ? [] : [`${this.name}: ${deferral}`];
+    return [`${this.name}: ${printXdpReport(this.report)}${all}`, ...said];
   }
 
   /**
@@ -199,10 +206,14 @@ export class XdpPort implements Port {
       this.report = opened.report;
       const membership = new PacketMembership(controlFd, index);
       membership.set(this.#rxMode, this.#ownAddress);
-      const queues = opened.sockets.map((xsk, i) => this.#watch(xsk, i, irq));
-      this.#open = { controlFd, queues, attachment: opened.attachment, membership };
+      const { sockets, drives, attachment } = opened;
+      const queues = sockets.map((xsk, i) => this.#watch(xsk, drives[i] ?? null, i, irq));
+      const { busyPoll } = this.#options;
+      const deferral = drives.length === 0 ? null : deferInterrupts(this.interfaceName, busyPoll!);
+      this.#open = { controlFd, queues, attachment, membership, deferral };
     } catch (error) {
       opened?.attachment.close();
+      for (const each of opened?.drives ?? []) each.close();
       for (const xsk of opened?.sockets ?? []) xsk.close();
       libc().close(controlFd);
       throw error;
@@ -217,8 +228,10 @@ export class XdpPort implements Port {
     if (!one.armed && ++one.polls === REST_POLLS) one.watch.rest();
     const most = Math.min(limit, out.size);
     const n = xsk.rx.burst(out, most);
-    if (n > 0 || most === 0 || !(xsk.busyPoll || xsk.rx.needsWakeup())) return n;
-    libc().recv(xsk.fd, this.#nothing, 0, MSG_DONTWAIT);
+    if (n > 0 || most === 0) return n;
+    if (one.drive !== null) one.drive.drive();
+    else if (xsk.rx.needsWakeup()) libc().recv(xsk.fd, this.#nothing, 0, MSG_DONTWAIT);
+    else return 0;
     return xsk.rx.burst(out, most);
   }
 
@@ -296,13 +309,15 @@ export class XdpPort implements Port {
     for (const one of open.queues) {
       one.watch.close();
       one.looker.close();
+      one.drive?.close();
     }
+    open.deferral?.close();
     // The first queue's memory is shared by the others: it goes last.
     for (const { xsk } of [...open.queues].reverse()) xsk.close();
     libc().close(open.controlFd);
   }
 
-  #watch(xsk: XskQueue, index: number, irq: (queue: number) => void): OpenQueue {
+  #watch(xsk: XskQueue, drive: NapiDrive | null, index: number, irq: (queue: number) => void): OpenQueue {
     const watch = this.#executive.watch(xsk.fd, () => {
       one.armed = false;
       irq(index);
@@ -310,6 +325,7 @@ export class XdpPort implements Port {
     const one: OpenQueue = {
       index,
       xsk,
+      drive,
       watch,
       armed: false,
       polls: 0,
