@@ -13,7 +13,7 @@ import { interfaceFacts } from '../../src/host/sys/interface.ts';
 import { libc } from '../../src/host/sys/libc.ts';
 import { pinned, writeWord } from '../../src/host/sys/pinned.ts';
 import { IOVEC_SIZE, MMSGHDR_SIZE, MSG_IOV, MSG_IOVLEN } from '../../src/host/sys/socket.ts';
-import { fold } from '../../src/wire/checksum.ts';
+import { checksum, fold } from '../../src/wire/checksum.ts';
 import { ETH_HLEN, ETH_P_IP, writeEth } from '../../src/wire/eth.ts';
 import { IPPROTO_UDP, IPV4_HLEN, writeIpv4 } from '../../src/wire/ipv4.ts';
 import { UDP_HLEN, udpChecksum, writeUdp } from '../../src/wire/udp.ts';
@@ -25,6 +25,7 @@ const UDP = ETH_HLEN + IPV4_HLEN;
 const PAYLOAD = UDP + UDP_HLEN;
 const FRAME_LEN = PAYLOAD + LINE_LEN;
 const ZERO = 0x30;
+const IP_DF = 0x4000;
 
 const [name = '', seconds = ''] = process.argv.slice(2);
 const { index } = interfaceFacts(name, () => []);
@@ -78,6 +79,10 @@ function prepare(): number {
     writeEth(view, frame, STATION, SENDER, ETH_P_IP);
     bytes.write(`${text}\n`, frame + PAYLOAD, 'latin1');
     writeIpv4(view, frame + ETH_HLEN, 1, IPPROTO_UDP, 0x0a000002, 0x0a000001, UDP_HLEN + LINE_LEN);
+    // Not to be fragmented, as sockets send: frames of one identification could not be put together (GRO) otherwise.
+    view.setUint16(frame + ETH_HLEN + 6, IP_DF);
+    view.setUint16(frame + ETH_HLEN + 10, 0);
+    view.setUint16(frame + ETH_HLEN + 10, checksum(view, frame + ETH_HLEN, IPV4_HLEN));
     writeUdp(view, frame + ETH_HLEN, 4, frame + UDP, 6665, PORT, LINE_LEN);
     writeWord(iovecs.view, i * IOVEC_SIZE, frames.at + frame);
     writeWord(iovecs.view, i * IOVEC_SIZE + 8, FRAME_LEN);

@@ -3,7 +3,7 @@
  *
  *     udp port -> nic -> NAPI -> netif_receive_skb -> IPv4 -> UDP -> onDatagram
  *
- *     argv: PORT BUFFER ["plain"]    plain: without what the C peer has not asked for either (times of arrival, GRO, local address)
+ *     argv: PORT BUFFER ["plain"]    plain: without what the C peer has not asked for either (GRO, local address)
  *     stderr: "listening" once it is         SIGUSR2: stdout gets {"received", "dropped", "heapBytes", "heapFrames", "collections"}
  */
 import v8 from 'node:v8';
@@ -17,7 +17,6 @@ const host = createHostMachine();
 const plain = mode === 'plain';
 const dev = host.openDevice(plain ? `udp:10.0.0.1:${port}` : `udp:0.0.0.0:${port}`, {
   receiveBuffer: Number(buffer),
-  timestamps: !plain,
   gro: !plain,
 });
 let received = 0;
