@@ -37,7 +37,7 @@ import { nicEthtoolOps } from './ethtool.ts';
 import { rxFrame } from './frame.ts';
 import { BURST, Nic, NicQueue, nicSchedule } from './nic_queue.ts';
 import type { Port } from './port.ts';
-import { nicFlush, nicPurge, nicReap, nicStartXmit } from './xmit.ts';
+import { nicFlush, nicPurge, nicReap, nicReapClosed, nicStartXmit } from './xmit.ts';
 
 /** Pieces of a super-frame: what one writev() takes, but for a header. A frame in more is dropped. */
 const PIECES_MAX = 1020;
@@ -108,7 +108,7 @@ const NIC_OPS: DeviceOps = {
     }
     for (const queue of nic.queues) nicPurge(queue);
     nic.port.close();
-    for (const queue of nic.queues) nicReap(queue);
+    for (const queue of nic.queues) nicReapClosed(queue);
     netifCarrierOff(dev);
   },
 

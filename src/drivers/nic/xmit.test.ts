@@ -2,7 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { devXmitComplete, NETDEV_TX_BUSY, NETDEV_TX_OK } from '../../base/status.ts';
-import { netifQueueStopped, txTrylock, txUnlock } from '../../device/netdev_queue.ts';
+import { NETIF_F_SG } from '../../device/features.ts';
+import { netifQueueStopped, netifStopQueue, txTrylock, txUnlock } from '../../device/netdev_queue.ts';
 import { devClose, devOpen } from '../../device/open.ts';
 import { netdevRxHandlerRegister } from '../../device/upper.ts';
 import { macOf } from '../../sim/rig.fixture.ts';
@@ -10,24 +11,44 @@ import { createSimMachine } from '../../sim/sim_machine.ts';
 import { SimPort } from '../../sim/sim_port.ts';
 import { Wire } from '../../sim/wire.ts';
 import { World } from '../../sim/world.ts';
+import { skbAddFrag } from '../../skb/frags.ts';
 import type { SkBuff } from '../../skb/sk_buff.ts';
 import { skbPut } from '../../skb/sk_buff.ts';
 import { devQueueXmit } from '../../stack/dev_queue_xmit.ts';
 import { skbForwardTo } from '../../stacked/forward_to.ts';
 import { PortWrapper } from '../wrap/wrapper.ts';
 import { createNic } from './nic.ts';
-import type { FrameBatch } from './port.ts';
+import type { FrameBatch, PortCaps } from './port.ts';
 
-/** Writes down how many frames came at each call, and takes no more than `room` in all. */
+/** Writes down how many frames came at each call, and takes no more than `room` in all, or than `ring` that were not reaped. */
 class Doors extends PortWrapper {
   calls: number[] = [];
+  /** Pieces behind the head of the last call's first frame. */
+  pieces = 0;
+  reaps = 0;
   room = Number.POSITIVE_INFINITY;
+  ring = Number.POSITIVE_INFINITY;
+  #out = 0;
+
+  /** It says that it takes pieces, and sends the head alone. */
+  override get caps(): PortCaps {
+    return { ...this.inner.caps, features: this.inner.caps.features | NETIF_F_SG };
+  }
 
   override txBurst(queue: number, batch: FrameBatch, n: number): number {
     this.calls.push(n);
-    const taken = this.inner.txBurst(queue, batch, Math.min(n, this.room));
+    this.pieces = batch.pieces[0]!;
+    const taken = this.inner.txBurst(queue, batch, Math.min(n, this.room, this.ring - this.#out));
     this.room -= taken;
+    this.#out += taken;
     return taken;
+  }
+
+  override txReap(queue: number, done: FrameBatch): number {
+    this.reaps++;
+    const n = this.inner.txReap(queue, done);
+    this.#out -= n;
+    return n;
   }
 }
 
@@ -35,7 +56,8 @@ function rig() {
   const world = new World({ seed: 1 });
   const wire = new Wire(world);
   const sim = createSimMachine(world, { hostname: 'me' });
-  const door = new Doors(new SimPort(world, { name: 'sim:0', mac: macOf(1), wire }));
+  const card = new SimPort(world, { name: 'sim:0', mac: macOf(1), wire });
+  const door = new Doors(card);
   const dev = createNic(sim.net, door, 'eth0');
   const heard: number[] = [];
   wire.attach({ receive: (bytes: Uint8Array) => heard.push(bytes[14]! * 256 + bytes[15]!) } as never);
@@ -50,10 +72,18 @@ function rig() {
     skb.arena.view.setUint16(at + 14, next++);
     return skb;
   };
-  /** As a qdisc run does: false gives the frame back. */
-  const xmit = (more: boolean): boolean => {
-    if (txq.frozenOrStopped) return false;
+  /** A frame whose second half is a fragment. */
+  const framePieces = (): SkBuff => {
     const skb = frame();
+    const { arena } = skb;
+    const buf = arena.alloc();
+    expect(skbAddFrag(skb, buf, arena.start(buf), 40)).toBe(true);
+    return skb;
+  };
+  /** As a qdisc run does: false gives the frame back. */
+  const xmit = (more: boolean, make = frame): boolean => {
+    if (txq.frozenOrStopped) return false;
+    const skb = make();
     txTrylock(txq, 0);
     txq.xmitMore = more;
     const taken = devXmitComplete(dev.ops.startXmit(skb, dev, txq));
@@ -65,7 +95,7 @@ function rig() {
     return taken;
   };
   const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
-  return { ...sim, world, wire, door, dev, txq, heard, frame, xmit, upTo, sent: () => next };
+  return { ...sim, world, wire, card, door, dev, txq, heard, frame, framePieces, xmit, upTo, sent: () => next };
 }
 
 describe('the nic driver’s transmit ring', () => {
@@ -165,6 +195,97 @@ describe('the nic driver’s transmit ring', () => {
       }),
       { numRuns: 200 },
     );
+  });
+
+  it('makes room of what has left by itself, while no interrupt can', () => {
+    const { xmit, door, world, machine, txq } = rig();
+    door.ring = 4;
+    const flags = machine.cpu.localIrqSave();
+    for (let i = 0; i < 4; i++) expect(xmit(false)).toBe(true);
+    world.runFor(1e6);
+    expect([xmit(false), netifQueueStopped(txq), machine.skbs.inUse]).toEqual([true, false, 1]);
+    machine.cpu.localIrqRestore(flags);
+  });
+
+  it('frees what has left once many are on their way, though nobody polls', () => {
+    const { xmit, world, machine } = rig();
+    const flags = machine.cpu.localIrqSave();
+    for (let i = 0; i < 3 * 64; i++) {
+      xmit(true);
+      if (i % 64 === 63) world.runFor(1e6);
+    }
+    expect(machine.skbs.inUse).toBeLessThanOrEqual(64);
+    machine.cpu.localIrqRestore(flags);
+  });
+
+  it('waits for its frames’ completion where some are on their way, and does not try again until then', () => {
+    const { xmit, door, world, card, heard, upTo } = rig();
+    door.ring = 3;
+    card.txStalled = true;
+    for (let i = 0; i < 5; i++) xmit(true);
+    expect(xmit(false)).toBe(false);
+    const { length } = door.calls;
+    world.runFor(2e6);
+    expect(door.calls.length).toBe(length);
+    card.txStalled = false;
+    // Somebody else's frame has the card go on.
+    world.runFor(2e6);
+    expect(heard.length).toBeLessThanOrEqual(5);
+    expect(heard).toEqual(upTo(heard.length));
+  });
+
+  it('leaves a queue alone that somebody else has stopped, though it was short of room once', () => {
+    const { xmit, door, world, card, txq, machine } = rig();
+    door.room = 0;
+    expect(xmit(false)).toBe(false);
+    door.room = Number.POSITIVE_INFINITY;
+    world.runFor(1e6);
+    expect(netifQueueStopped(txq)).toBe(false);
+    netifStopQueue(txq, machine.executive.now());
+    card.receive(new Uint8Array(60).fill(0xff, 0, 6), 60);
+    world.runFor(1e6);
+    expect(netifQueueStopped(txq)).toBe(true);
+  });
+
+  it('asks no more for room once the device is down, and wakes no queue of it', () => {
+    const { xmit, door, world, dev, txq } = rig();
+    xmit(false);
+    door.room = 0;
+    expect(xmit(false)).toBe(false);
+    devClose(dev);
+    expect(netifQueueStopped(txq)).toBe(true);
+    devOpen(dev);
+    const { reaps } = door;
+    world.runFor(1e6);
+    expect([door.reaps, netifQueueStopped(txq)]).toEqual([reaps, false]);
+  });
+
+  it('sends a frame in pieces alone, behind those that wait', () => {
+    const { xmit, door, world, heard, framePieces, upTo, machine } = rig();
+    for (let i = 0; i < 3; i++) xmit(true);
+    expect(xmit(false, framePieces)).toBe(true);
+    expect([door.calls, door.pieces]).toEqual([[3, 1], 1]);
+    expect(xmit(false)).toBe(true);
+    world.runFor(1e6);
+    expect([heard, door.pieces, machine.skbs.inUse]).toEqual([upTo(5), 0, 0]);
+  });
+
+  it('gives a frame in pieces back where there is no room for it, or for those before it, and keeps those', () => {
+    const { xmit, door, world, heard, framePieces, upTo, machine } = rig();
+    door.room = 0;
+    for (let i = 0; i < 3; i++) xmit(true);
+    expect(xmit(false, framePieces)).toBe(false);
+    expect([door.calls, machine.skbs.inUse]).toEqual([[3], 3]);
+    door.room = 3;
+    world.runFor(1e6);
+    expect(heard).toEqual(upTo(3));
+    expect(xmit(false, framePieces)).toBe(false);
+    expect(machine.skbs.inUse).toBe(0);
+    door.room = Number.POSITIVE_INFINITY;
+    world.runFor(1e6);
+    expect(xmit(false, framePieces)).toBe(true);
+    world.runFor(1e6);
+    expect([heard, machine.skbs.inUse]).toEqual([upTo(4), 0]);
   });
 
   it('says BUSY to who calls it although it is stopped, and touches nothing', () => {

@@ -16,7 +16,7 @@
  * first. Either poll wakes the queue, so a queue that was stopped is never forgotten.
  */
 import { NETDEV_TX_BUSY, NETDEV_TX_OK } from '../../base/status.ts';
-import { IFF_UP, STAT_TX_BYTES, STAT_TX_DROPPED, STAT_TX_PACKETS } from '../../device/net_device.ts';
+import { STAT_TX_BYTES, STAT_TX_DROPPED, STAT_TX_PACKETS } from '../../device/net_device.ts';
 import {
   type NetdevQueue,
   netifQueueStopped,
@@ -71,7 +71,7 @@ export function nicReap(queue: NicQueue): void {
   if (queue.pending > 0 && !ringLocked(queue)) return;
   if (reaped === 0 && !had) return;
   const txq = queue.dev.txQueues[queue.index]!;
-  if (netifQueueStopped(txq) && (queue.dev.flags & IFF_UP) !== 0) netifWakeQueue(txq);
+  if (netifQueueStopped(txq)) netifWakeQueue(txq);
 }
 
 /** The ring is its writer's: a poll that comes while somebody is in startXmit, on another CPU, leaves it alone. */
@@ -97,6 +97,11 @@ export function nicPurge(queue: NicQueue): void {
     dev.stats.add(STAT_TX_DROPPED);
     pool.kfree(pool.byId(tx.cookie[i]!), DropReason.DEV_READY);
   }
+}
+
+/** The Port is closed, and what it had has come back. The queue stays stopped. */
+export function nicReapClosed(queue: NicQueue): void {
+  reap(queue);
 }
 
 /** A frame in pieces: first what waits, then this one, whose pieces are the batch's only ones. */
