@@ -8,7 +8,7 @@ import { createHostArena } from '../arena.ts';
 import { HostExecutive } from '../executive.ts';
 import { type OpenPortOptions, openPort } from '../open_port.ts';
 import { createVeth, noVeth, type Veth } from '../veth.fixture.ts';
-import { FANOUT_MODES } from './fanout.ts';
+import { checkFanout, FANOUT_MODES } from './fanout.ts';
 import type { PacketPort } from './packet_port.ts';
 
 const FLOWS = 48;
@@ -19,6 +19,15 @@ const RETIRED_MS = 150;
 const PAYLOAD = 42;
 
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
+
+describe('what names a fanout group', () => {
+  it('is a number of two bytes, or none', () => {
+    for (const group of [undefined, 0, 1, 65535])
+      expect(() => checkFanout(group === undefined ? {} : { group })).not.toThrow();
+    for (const group of [-1, 65536, 1.5, Number.NaN]) expect(() => checkFanout({ group })).toThrow(SetupError);
+    expect(() => checkFanout({ mode: 'best' as 'hash' })).toThrow(/give hash, lb, cpu/);
+  });
+});
 
 describe.skipIf(noVeth !== null)(`packet fanout${noVeth === null ? '' : ` (skip: ${noVeth})`}`, () => {
   let veth: Veth;
