@@ -14,7 +14,7 @@ import { collectOnCpus } from './collect_cpus.ts';
 import { createCollectorConsole } from './collector_console.ts';
 import { DEFAULT_LISTEN, type ListenSpec, listenSpecs } from './listen_spec.ts';
 import { watchLoss } from './loss_watch.ts';
-import { addModerationOptions, type ModerationFlags, parseCoalesce, startBusyPoll } from './moderation_options.ts';
+import { addModerationOptions, type ModerationFlags, parseCoalesce, startModeration } from './moderation_options.ts';
 import { softnetLines } from './softnet_lines.ts';
 import { die, endWithReader, note, onStop, showNetLog } from './terminal.ts';
 
@@ -32,6 +32,7 @@ Examples:
   $ netpoll collect --jsonl | jq -r .text             one JSON object a message, for other programs
   $ netpoll collect --listen packet:eth0:6666         straight from the interface's ring (root)
   $ netpoll collect --listen xdp:eth0:6666            before the kernel's stack sees it (root, AF_XDP)
+  $ netpoll collect --listen xdp:eth0,busy-poll:6666  and this process polls the card itself: no interrupts under load
   $ netpoll collect --listen udp:[::]:6666 --listen udp:0.0.0.0:514
   $ netpoll collect --listen qemu:/tmp/vm.sock        from a guest of QEMU, no privileges (-netdev stream)
   $ netpoll collect --listen pcap:crash.pcap          the messages in a capture, then ends
@@ -50,7 +51,7 @@ export function addCollect(program: Command): void {
     .description("receive netconsole: every kernel's last words, in this terminal and on a web page")
     .option(
       '--listen <where>',
-      'udp:ADDRESS:PORT, packet:DEVICE[:PORT], xdp:DEVICE[/QUEUE][:PORT], tap:NAME[:PORT], qemu:SOCKET[,udp=PORT] or ' +
+      'udp:ADDRESS:PORT, packet:DEVICE[:PORT], xdp:DEVICE[/QUEUE][,busy-poll][:PORT], tap:NAME[:PORT], qemu:SOCKET[,udp=PORT] or ' +
         'pcap:FILE; may be repeated ' +
         `(default: "${DEFAULT_LISTEN}")`,
       append,
@@ -133,7 +134,7 @@ async function collect(options: CollectOptions, httpAsked: boolean): Promise<voi
       });
     }
   }
-  const polling = startBusyPoll(host, host.net.devices, options);
+  const polling = startModeration(host, host.net.devices, options, (text) => note(`notice      ${text}`));
   onStop(stop);
 }
 

@@ -17,7 +17,7 @@ import { createDemoFleet } from '../lab/demo_fleet.ts';
 import { CaptureReader } from '../wire/pcap.ts';
 import { compilePcapFilter, FilterError, type PcapFilter } from '../wire/pcap_filter.ts';
 import { type DumpFrame, type DumpLook, type DumpOutput, fileOutput, textOutput } from './dump_output.ts';
-import { addModerationOptions, type ModerationFlags, parseCoalesce, startBusyPoll } from './moderation_options.ts';
+import { addModerationOptions, type ModerationFlags, parseCoalesce, startModeration } from './moderation_options.ts';
 import { die, endWithReader, note, onStop, showNetLog } from './terminal.ts';
 
 const EXAMPLES = `
@@ -199,7 +199,7 @@ function watchDevice(spec: string, sink: Sink, flags: DumpFlags): void {
     if (flags.p !== true) devSetPromiscuity(dev, 1);
     note(`listening on ${nicPort(dev).name}; Ctrl-C ends`);
     for (const notice of nicPort(dev).notices ?? []) note(notice);
-    const polling = startBusyPoll(host, [dev], flags);
+    const polling = startModeration(host, [dev], flags, note);
     let stopped = false;
     const stop = (): void => {
       if (stopped) return;

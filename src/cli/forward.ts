@@ -8,7 +8,7 @@ import type { NetDevice } from '../device/net_device.ts';
 import { nicPort } from '../drivers/nic/nic.ts';
 import { createHostMachine, type HostMachine } from '../host/host_machine.ts';
 import { PcapPort } from '../host/pcap/pcap_port.ts';
-import { addModerationOptions, type ModerationFlags, parseCoalesce, startBusyPoll } from './moderation_options.ts';
+import { addModerationOptions, type ModerationFlags, parseCoalesce, startModeration } from './moderation_options.ts';
 import { die, endWithReader, note, onStop, showNetLog } from './terminal.ts';
 
 const EXAMPLES = `
@@ -25,6 +25,7 @@ Examples:
   # netpoll forward tap:q0 pcap:,out=q0.pcap            what comes out of q0 into a file
   # netpoll forward eth0 eth1 --interval 1             frames and bits a second, each second
   # netpoll forward tap:a tap:b --for 10 --json        one JSON object, at the end
+  # netpoll forward xdp:eth0,busy-poll xdp:eth1,busy-poll   polls both cards itself, without their interrupts
 `;
 
 /** What waits in the other device's queue has so long to leave. */
@@ -71,7 +72,7 @@ function forward(a: string, b: string, flags: ForwardFlags): void {
   const host = createHostMachine({ slots: SLOTS, coalesce: parseCoalesce(flags.coalesce) });
   showNetLog(host.machine);
   const joined = joinDevices(host, a, b);
-  const polling = startBusyPoll(host, [joined.ways[0].from, joined.ways[1].from], flags);
+  const polling = startModeration(host, [joined.ways[0].from, joined.ways[1].from], flags, note);
   const [first, second] = joined.ways;
   note(`forwarding between ${nameOf(first.from)} and ${nameOf(second.from)}; Ctrl-C ends`);
   for (const { from } of joined.ways) for (const notice of nicPort(from).notices ?? []) note(notice);

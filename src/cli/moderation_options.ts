@@ -1,11 +1,12 @@
 /**
- * How interrupts come, for commands that open devices: `--coalesce` in ethtool's words, and `--busy-poll`.
+ * How interrupts come, for commands that open devices: `--coalesce` in ethtool's words, `--busy-poll` and `--share-softirqs`.
  *
  *     --coalesce off                             an interrupt as soon as there is a frame
  *     --coalesce adaptive                        by the rate: what a device has if nobody says anything
  *     --coalesce rx-usecs=50                     polled every 50 us while frames come
  *     --coalesce adaptive-rx=on,pkt-rate-high=50000,rx-usecs-high=1000
  *     --busy-poll [USECS]                        not interrupted at all: asked again and again, which takes a processor
+ *     --share-softirqs                           the kernel's receive work takes turns with programs (sysctl net.core, while this runs)
  */
 import type { Command } from 'commander';
 import { SetupError } from '../base/status.ts';
@@ -13,10 +14,12 @@ import type { CoalesceParams } from '../device/coalesce.ts';
 import type { NetDevice } from '../device/net_device.ts';
 import { BUSY_POLL_USECS, BusyPoll } from '../host/busy_poll.ts';
 import type { HostMachine } from '../host/host_machine.ts';
+import { printSoftirqShare, shareSoftirqs } from '../host/softirq_share.ts';
 
 export interface ModerationFlags {
   readonly coalesce?: string;
   readonly busyPoll?: string | true;
+  readonly shareSoftirqs?: boolean;
 }
 
 type UsecsName = 'rxUsecs' | 'rxUsecsLow' | 'rxUsecsHigh' | 'pktRateLow' | 'pktRateHigh';
@@ -32,7 +35,11 @@ const WORDS = ['off', 'adaptive', 'adaptive-rx=on', ...Object.keys(NUMBERS).map(
 export function addModerationOptions(command: Command): Command {
   return command
     .option('--coalesce <words>', 'interrupt moderation, as ethtool -C: off, adaptive (the default), rx-usecs=50, ...')
-    .option('--busy-poll [usecs]', `poll without interrupts, so long a turn (${BUSY_POLL_USECS}); takes a processor`);
+    .option('--busy-poll [usecs]', `poll without interrupts, so long a turn (${BUSY_POLL_USECS}); takes a processor`)
+    .option(
+      '--share-softirqs',
+      'have the kernel receive in turns with programs, for RPS under overload (root; sysctl)',
+    );
 }
 
 /** What openDevice takes as `coalesce`. Throws SetupError `ERR_NETPOLL_OPTIONS`. */
@@ -52,18 +59,33 @@ export function parseCoalesce(text: string | undefined): Partial<CoalesceParams>
   return given;
 }
 
-/** Begins to poll where that was asked for; null: it was not. Throws SetupError `ERR_NETPOLL_OPTIONS`. */
-export function startBusyPoll(
+/**
+ * Begins what was asked for; null: nothing was. `note` is told what that changed on this machine. Throws SetupError `ERR_NETPOLL_OPTIONS`.
+ */
+export function startModeration(
   host: HostMachine,
   devices: readonly NetDevice[],
   flags: ModerationFlags,
-): BusyPoll | null {
+  note: (text: string) => void,
+): { stop(): void } | null {
+  const poll = busyPollOf(host, flags);
+  if (poll === null && flags.shareSoftirqs !== true) return null;
+  for (const dev of devices) poll?.add(dev);
+  const shared = flags.shareSoftirqs === true ? shareSoftirqs() : null;
+  if (shared !== null) note(printSoftirqShare(shared));
+  return {
+    stop() {
+      poll?.stop();
+      shared?.close();
+    },
+  };
+}
+
+function busyPollOf(host: HostMachine, flags: ModerationFlags): BusyPoll | null {
   if (flags.busyPoll === undefined) return null;
   const usecs = flags.busyPoll === true ? BUSY_POLL_USECS : Number(flags.busyPoll);
   if (!Number.isInteger(usecs) || usecs < 1 || usecs > 1_000_000) {
     throw new SetupError('ERR_NETPOLL_OPTIONS', `--busy-poll ${flags.busyPoll}: give microseconds, from 1 to 1000000`);
   }
-  const poll = new BusyPoll(host.net, usecs);
-  for (const dev of devices) poll.add(dev);
-  return poll;
+  return new BusyPoll(host.net, usecs);
 }

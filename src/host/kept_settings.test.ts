@@ -24,6 +24,18 @@ describe('kept settings', () => {
     await soon('300');
   });
 
+  it.skipIf(process.getuid?.() !== 0)(
+    '(skip: needs root) are put back in /proc/sys, too, whose files give a byte once',
+    async () => {
+      const sysctl = '/proc/sys/net/ipv4/icmp_msgs_burst';
+      const before = readFileSync(sysctl, 'latin1').trim();
+      const kept = new KeptSettings([{ path: sysctl, value: '4321' }]);
+      expect(readFileSync(sysctl, 'latin1').trim()).toBe('4321');
+      kept.close();
+      await expect.poll(() => readFileSync(sysctl, 'latin1').trim(), { timeout: 5000 }).toBe(before);
+    },
+  );
+
   it('are left alone where they are what is wanted, or somebody has set them', () => {
     expect(new KeptSettings([{ path, value: '300' }]).before).toEqual([]);
     expect(new KeptSettings([{ path, value: '4' }], (value) => value === '0').before).toEqual([]);

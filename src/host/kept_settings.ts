@@ -14,12 +14,15 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
 
-/** For each of (path, ours, before): if it is still ours, what was before. Ends of its own accord only when the pipe has. */
+/**
+ * For each of (path, ours, before): if it is still ours, what was before. Not by the shell's own `read`, which asks for a byte at a time: a
+ * sysctl gives its first byte and no more.
+ */
 const KEEPER = `
 trap '' HUP INT TERM
 read -r word
 while [ $# -ge 3 ]; do
-  now=; read -r now < "$1"; [ "$now" = "$2" ] && printf '%s\\n' "$3" > "$1"
+  [ "$(cat "$1")" = "$2" ] && printf '%s\\n' "$3" > "$1"
   shift 3
 done 2> /dev/null`;
 
