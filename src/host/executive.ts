@@ -22,29 +22,13 @@
  * a turn is wanted.
  */
 import type { Executive } from '../machine/executive.ts';
-import { IrqController, type IrqInput, type IrqOwner } from './irq_controller.ts';
+import { IrqController, type IrqOwner } from './irq_controller.ts';
+import { LoopWatch, type Watch, type WatchOptions } from './loop_watch.ts';
 import { NodeLoop } from './node_loop.ts';
 import { MonotonicClock } from './sys/clock.ts';
 import { PollSet } from './sys/poll.ts';
 
-/** A descriptor as an interrupt line. */
-export interface Watch {
-  /** True unmasks: the handler runs once when the descriptor is readable, or at once in a later turn if it is already. */
-  arm(on: boolean): void;
-  /** As if the hardware raised the line: the handler runs in a later turn of the loop if the watch is armed then. */
-  raise(): void;
-  /** It is masked, and stays so for a while: until then the descriptor's becoming readable costs nobody anything. */
-  rest(): void;
-  /** Stops for good. The descriptor stays open: its owner closes it afterwards. */
-  close(): void;
-}
-
-export interface WatchOptions {
-  /** False: this watch does not keep the process alive. True if absent. */
-  readonly keepAlive?: boolean;
-  /** The descriptor that spin() waits for, if another one than the watched. */
-  readonly spinFd?: number;
-}
+export type { Watch, WatchOptions } from './loop_watch.ts';
 
 /** The timer is set for no longer; what is due later is looked at again then. */
 const TIMER_MAX_US = 1e9;
@@ -65,6 +49,7 @@ export class HostExecutive implements Executive {
   /** Wall clock minus monotonic clock, in milliseconds. */
   #wallOffsetMs = Date.now() - performance.now();
   #soonPending = false;
+  #selfInterrupted = false;
   #turnWanted = false;
   /** Lines raised by software, the first #raisedCount; and what takes its place while they are served. Neither shrinks. */
   #raised: LoopWatch[] = [];
@@ -92,7 +77,12 @@ export class HostExecutive implements Executive {
     irqsBegin: () => {
       this.#inRound = true;
     },
-    irqsEnd: () => this.#roundEnds(),
+    irqsEnd: () => {
+      if (this.#selfInterrupted) {
+        this.#selfInterrupted = false;
+        this.#soon();
+      } else this.#roundEnds();
+    },
     timerFired: () => {
       this.#isSet = false;
       this.#timerFired();
@@ -103,9 +93,10 @@ export class HostExecutive implements Executive {
     this.#inRound = true;
     try {
       this.#serve();
-    } finally {
-      this.#roundEnds();
+    } catch (error) {
+      throwLater(error);
     }
+    this.#roundEnds();
   };
   readonly #timerFired = (): void => {
     if (!this.#timerArmed) return;
@@ -224,6 +215,7 @@ export class HostExecutive implements Executive {
   #closeController(): void {
     this.#controller?.close();
     this.#controller = undefined;
+    this.#soonByNode();
     this.#node = null;
     this.#isSet = false;
     this.#timerAgain();
@@ -236,6 +228,14 @@ export class HostExecutive implements Executive {
   #keep(change: number): void {
     this.#keepers += change;
     this.#controller?.hold(this.#keepers > 0);
+    if (this.#keepers === 0) this.#soonByNode();
+  }
+
+  /** Nobody keeps the controller waiting, or it closes: the turn that it was to bring is Node's affair. */
+  #soonByNode(): void {
+    if (!this.#selfInterrupted) return;
+    this.#selfInterrupted = false;
+    setImmediate(this.#soon);
   }
 
   #raise(watch: LoopWatch): void {
@@ -246,7 +246,12 @@ export class HostExecutive implements Executive {
   #callSoon(): void {
     if (this.#soonPending || this.#inRound) return;
     this.#soonPending = true;
-    setImmediate(this.#soon);
+    // Node's loop does not end before an Immediate has run; nor does it while a watch keeps it.
+    if (this.#controller === undefined || this.#keepers === 0) setImmediate(this.#soon);
+    else {
+      this.#selfInterrupted = true;
+      this.#controller.interruptSelf();
+    }
   }
 
   #setTimer(): void {
@@ -329,68 +334,4 @@ function throwLater(error: unknown): void {
   setImmediate(() => {
     throw error;
   });
-}
-
-class LoopWatch implements Watch {
-  readonly #controller: IrqController;
-  readonly #input: IrqInput;
-  readonly #onReadable: () => void;
-  readonly #raise: (watch: LoopWatch) => void;
-  readonly #onClose: () => void;
-  #armed = false;
-  #raised = false;
-  #closed = false;
-
-  constructor(
-    controller: IrqController,
-    fd: number,
-    onReadable: () => void,
-    raise: (watch: LoopWatch) => void,
-    onClose: () => void,
-  ) {
-    this.#controller = controller;
-    this.#input = controller.add(fd, () => this.#fire());
-    this.#onReadable = onReadable;
-    this.#raise = raise;
-    this.#onClose = onClose;
-  }
-
-  arm(on: boolean): void {
-    if (this.#closed || on === this.#armed) return;
-    this.#armed = on;
-    this.#controller.unmask(this.#input, on);
-  }
-
-  raise(): void {
-    if (this.#raised) return;
-    this.#raised = true;
-    this.#raise(this);
-  }
-
-  rest(): void {
-    if (!this.#closed && !this.#armed) this.#controller.rest(this.#input);
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#armed = false;
-    this.#controller.remove(this.#input);
-    this.#onClose();
-  }
-
-  /** In a later turn of the loop. Masks the line, as the descriptor's own interrupt would have. */
-  fireRaised(): void {
-    this.#raised = false;
-    if (!this.#armed) return;
-    this.#controller.unmask(this.#input, false);
-    this.#fire();
-  }
-
-  /** The controller has masked the line. */
-  #fire(): void {
-    if (!this.#armed) return;
-    this.#armed = false;
-    this.#onReadable();
-  }
 }

@@ -30,8 +30,10 @@ import { type Libc, type LoopPoll, libc } from './sys/libc.ts';
 import { Timerfd } from './sys/timerfd.ts';
 
 const EVENTS = 16;
-/** What the epoll knows the timer by; lines are known by their numbers, from 1. */
+const EFD_CLOEXEC = EPOLL_CLOEXEC;
+/** What the epoll knows the timer and the always readable descriptor by; lines are known by their numbers, from 2. */
 const TIMER = 0;
+const SELF = 1;
 
 export class IrqController {
   readonly #libc: Libc = libc();
@@ -39,9 +41,11 @@ export class IrqController {
   readonly fd: number;
   readonly #loop: LoopPoll;
   readonly #timer = new Timerfd();
+  /** Always readable, and masked but for interruptSelf(). */
+  readonly #self: number;
   readonly #owner: IrqOwner;
   /** By number. */
-  readonly #lines: (IrqInput | null | undefined)[] = [undefined];
+  readonly #lines: (IrqInput | null | undefined)[] = [undefined, undefined];
   readonly #event = new EpollEvents(1);
   readonly #events = new EpollEvents(EVENTS);
 
@@ -50,6 +54,8 @@ export class IrqController {
     this.#owner = owner;
     this.fd = check(this.#libc.epollCreate1(EPOLL_CLOEXEC), 'epoll_create1', 'watch descriptors');
     this.#control(EPOLL_CTL_ADD, this.#timer.fd, EPOLLIN | EPOLLET, TIMER);
+    this.#self = check(this.#libc.eventfd(1, EFD_CLOEXEC), 'eventfd', 'make an interrupt');
+    this.#control(EPOLL_CTL_ADD, this.#self, EPOLLONESHOT, SELF);
     this.#loop = this.#libc.loopPoll(this.fd);
     this.#loop.unref();
     this.#loop.start({ readable: true }, this.#take);
@@ -105,6 +111,11 @@ export class IrqController {
     this.#timer.set(us);
   }
 
+  /** A round of interrupts in the loop's next turn, with no line in it. One system call, where an Immediate is 400 bytes of heap. */
+  interruptSelf(): void {
+    this.#control(EPOLL_CTL_MOD, this.#self, EPOLLIN | EPOLLONESHOT, SELF);
+  }
+
   /** Whether the controller keeps the process alive; not, at first. */
   hold(on: boolean): void {
     if (on) this.#loop.ref();
@@ -116,6 +127,7 @@ export class IrqController {
     process.off('exit', this.#exit);
     this.#loop.close();
     this.#timer.close();
+    this.#libc.close(this.#self);
     this.#libc.close(this.fd);
   }
 
