@@ -1,7 +1,9 @@
 /** Devices over real interfaces that are changed under them, by this kernel's own `ip`. */
 import { afterEach, describe, expect, it } from 'vitest';
 import { devSetMtu } from '../../device/change.ts';
+import { devSetMacAddress } from '../../device/dev_addr.ts';
 import { IFF_UP, NETREG_UNREGISTERED, type NetDevice, netifCarrierOk } from '../../device/net_device.ts';
+import { unregisterNetdevice } from '../../device/register.ts';
 import { nicPort } from '../../drivers/nic/nic.ts';
 import { printIp, printMac } from '../../wire/address.ts';
 import { createHostMachine, type HostMachine, type OpenDeviceOptions } from '../host_machine.ts';
@@ -117,6 +119,39 @@ describe.skipIf(noVeth !== null)(`devices over interfaces that change${noVeth ? 
     ip('link', 'del', `${veth.a}x`);
   });
 
+  it('packet: keeps an address of its own', async () => {
+    const veth = names();
+    makeVeth(veth);
+    const { open } = machine();
+    const dev = open(`packet:${veth.a}`);
+    expect(devSetMacAddress(dev, Uint8Array.of(2, 0, 0, 0, 0x78, 9))).toBe(0);
+    ip('link', 'set', veth.a, 'address', '02:00:00:00:78:01');
+    await until(() => printMac(nicPort(dev).caps.mac) === '02:00:00:00:78:01');
+    expect(printMac(dev.devAddr)).toBe('02:00:00:00:78:09');
+  });
+
+  it('packet: says once each time that the interface is back and down, and has its addresses when it is up', async () => {
+    const veth = names();
+    makeVeth(veth);
+    const { open, said } = machine();
+    const dev = open(`packet:${veth.a}`);
+    const down = () => said.filter((line) => line.includes('is back, and down: ip link set')).length;
+    for (const times of [1, 2]) {
+      ip('link', 'del', veth.a);
+      await until(() => (dev.flags & IFF_UP) === 0);
+      ip('link', 'add', veth.a, 'type', 'veth', 'peer', 'name', veth.b);
+      ip('link', 'set', veth.a, 'addrgenmode', 'none');
+      await until(() => down() === times);
+      ip('addr', 'add', '10.213.5.1/32', 'dev', veth.a);
+      for (const mtu of ['1400', '1300']) ip('link', 'set', veth.a, 'mtu', mtu);
+      // One turn for what came while it is down, the next for its coming up.
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      ip('link', 'set', veth.a, 'up');
+      await until(() => (dev.flags & IFF_UP) !== 0);
+      expect([down(), dev.addresses.map(printIp)]).toEqual([times, ['10.213.5.1']]);
+    }
+  });
+
   it.each(['packet', 'xdp'])('%s: goes down when the interface is deleted, and comes back with it', async (scheme) => {
     const veth = names();
     makeVeth(veth);
@@ -202,6 +237,22 @@ describe.skipIf(noVeth !== null)(`devices over interfaces that change${noVeth ? 
     expect(dev.mtu).toBe(1500);
   });
 
+  it('tries again by itself where what was in the way goes without a word', async () => {
+    const veth = names();
+    makeVeth(veth);
+    const { open, said } = machine();
+    const dev = open(`xdp:${veth.a}`);
+    ip('link', 'del', veth.a);
+    await until(() => (dev.flags & IFF_UP) === 0);
+    makeVeth(veth);
+    // Before the loop turns: the interface is somebody else's.
+    const other = machine();
+    other.open(`xdp:${veth.a}`, { udpPort: 7 });
+    await until(() => said.at(-1)!.includes('is back, and cannot be opened: '));
+    other.host.close();
+    await until(() => (dev.flags & IFF_UP) !== 0);
+  });
+
   it('udp: bound to any address has all of the host, as they come and go', async () => {
     const veth = names();
     makeVeth(veth);
@@ -210,8 +261,22 @@ describe.skipIf(noVeth !== null)(`devices over interfaces that change${noVeth ? 
     ip('addr', 'add', '10.212.4.1/32', 'dev', veth.a);
     await until(() => dev.addresses.some((each) => printIp(each) === '10.212.4.1'));
     expect(dev.addresses.every(({ family }) => family === 4)).toBe(true);
+    // Loopback's are the last that anybody would send from.
+    expect(dev.addresses.map(printIp).at(-1)).toBe('127.0.0.1');
     ip('link', 'del', veth.a);
     await until(() => !dev.addresses.some((each) => printIp(each) === '10.212.4.1'));
+  });
+
+  it('udp: follows addresses no more once it is unregistered', async () => {
+    const veth = names();
+    makeVeth(veth);
+    const { open } = machine();
+    const [gone, stays] = [open('udp:0.0.0.0:0'), open('udp:0.0.0.0:0')];
+    unregisterNetdevice(gone);
+    const before = gone.addresses.map(printIp);
+    ip('addr', 'add', '10.212.4.2/32', 'dev', veth.a);
+    await until(() => stays.addresses.some((each) => printIp(each) === '10.212.4.2'));
+    expect(gone.addresses.map(printIp)).toEqual(before);
   });
 
   it('is right after a storm of changes', async () => {

@@ -41,7 +41,7 @@ interface Followed {
   readonly whenDeleted: WhenDeleted;
   /** Null while there is none. */
   link: Link | null;
-  /** The device is to be brought up when the interface is back. */
+  /** Where there is no interface: the device is to be brought up when it is back. */
   reopens: boolean;
   /** Why it could not be, to be said once. */
   refused: string;
@@ -214,7 +214,6 @@ export class InterfaceFollower {
       this.#refuse(one, `${link.name} is back, and ${error}`);
       return;
     }
-    one.reopens = false;
     one.refused = '';
     this.#say(one, Loglevel.NOTICE, `${link.name} is back; ${dev.name} is up`);
     dev.ops.link?.(dev);
