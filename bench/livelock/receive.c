@@ -1,4 +1,5 @@
 /* Peer of bench/livelock_host.ts: recvmmsg() of 64 datagrams a call, and for each as much work as livelock/work.ts does.
+ * PORT 0: it receives nothing, and works all the time; "received" counts what it would have done so much work for.
  *     receive PORT BUFFER WORK_US      stderr: "listening" once it is      SIGUSR2: stdout gets {"received", "atMs"} */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -32,6 +33,13 @@ static void work(long n, uint32_t seed) {
   result = x;
 }
 
+static void tell(unsigned long received) {
+  if (!asked) return;
+  asked = 0;
+  printf("{\"received\":%lu,\"atMs\":%f}\n", received, now_us() / 1e3);
+  fflush(stdout);
+}
+
 int main(int argc, char **argv) {
   if (argc != 4) return 2;
   double best = 1e9;
@@ -42,12 +50,19 @@ int main(int argc, char **argv) {
     if (took < best) best = took;
   }
   long rounds = TRIAL / best * atof(argv[3]);
+  struct sigaction action = {.sa_handler = ask};
+  sigaction(SIGUSR2, &action, NULL);
+  if (atoi(argv[1]) == 0) {
+    fprintf(stderr, "listening\n");
+    for (unsigned long done = 0;; done++) {
+      work(rounds, done);
+      tell(done);
+    }
+  }
   int fd = socket(AF_INET, SOCK_DGRAM, 0), size = atoi(argv[2]);
   if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0) perror("SO_RCVBUFFORCE");
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(atoi(argv[1]))};
   if (bind(fd, (struct sockaddr *)&to, sizeof to) < 0) { perror("bind"); return 1; }
-  struct sigaction action = {.sa_handler = ask};
-  sigaction(SIGUSR2, &action, NULL);
   static struct mmsghdr messages[BATCH];
   static struct iovec vectors[BATCH];
   static struct sockaddr_in names[BATCH];
@@ -63,10 +78,6 @@ int main(int argc, char **argv) {
     if (n < 0 && errno != EINTR) { perror("recvmmsg"); return 1; }
     for (int i = 0; i < n; i++) work(rounds, memory[i][0]);
     if (n > 0) received += n;
-    if (asked) {
-      asked = 0;
-      printf("{\"received\":%lu,\"atMs\":%f}\n", received, now_us() / 1e3);
-      fflush(stdout);
-    }
+    tell(received);
   }
 }

@@ -18,9 +18,10 @@ export interface VethNamespace {
   ip(change: 'replace' | 'flush'): void;
   /**
    * Has the kernel receive on processor `cpu` what comes in there: by RPS, an interrupt between processors for each frame; or by NAPI in a
-   * thread, as a card's queue whose interrupt is bound to that processor, with a ring that overflows at the sender's cost.
+   * thread, as a card's queue whose interrupt is bound to that processor, with a ring that overflows at the sender's cost; or nowhere, on the
+   * sender's processor.
    */
-  steer(cpu: number, by: 'rps' | 'napi'): void;
+  steer(cpu: number, by: 'rps' | 'napi' | 'nowhere'): void;
   /** Takes the pair with it. */
   remove(): void;
 }
@@ -61,7 +62,7 @@ export function createVethNamespace(): VethNamespace {
       const rps = `echo ${by === 'rps' ? (1 << cpu).toString(16) : 0} > ${at}/queues/rx-0/rps_cpus`;
       // A veth has NAPI with GRO or XDP; the threads are this machine's only ones of that name.
       const napi =
-        by === 'rps'
+        by !== 'napi'
           ? `echo 0 > ${at}/threaded; ethtool -K ${RECEIVE_SIDE} gro off`
           : `ethtool -K ${RECEIVE_SIDE} gro on; echo 1 > ${at}/threaded; ` +
             `for t in $(pgrep '^napi/${RECEIVE_SIDE}-'); do taskset -pc ${cpu} $t > /dev/null; done`;

@@ -12,6 +12,7 @@
  * control group), or a machine that stops; neither sysfs nor sysctl outlives the latter. An interface that was renamed keeps ours.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 
 /**
@@ -67,6 +68,13 @@ export class KeptSettings {
   /** Puts back what is still ours. The keeper does it, within milliseconds. */
   close(): void {
     this.#keeper?.stdin?.end();
+  }
+
+  /** Closes, and waits until all is as it was. */
+  async closed(): Promise<void> {
+    this.close();
+    const keeper = this.#keeper;
+    if (keeper !== undefined && keeper.exitCode === null && keeper.pid !== undefined) await once(keeper, 'exit');
   }
 }
 
