@@ -103,9 +103,19 @@ describe('busy polling', () => {
     expect(heard).toEqual(['eth0']);
   });
 
-  it('stops, and can be had again', async () => {
+  it('keeps the process no longer than until it stops', () => {
+    const immediates = () => process.getActiveResourcesInfo().filter((each) => each === 'Immediate').length;
+    const { card, poll } = rig();
+    const before = immediates();
+    poll.add(card('eth0').dev);
+    expect(immediates()).toBe(before + 1);
+    poll.stop();
+    expect(immediates()).toBe(before);
+  });
+
+  it('stops, and can be had again, for another device', async () => {
     const { card, poll, heard, now } = rig();
-    const a = card('eth0');
+    const [a, b] = [card('eth0'), card('eth1')];
     poll.add(a.dev);
     await turn();
     poll.stop();
@@ -114,9 +124,10 @@ describe('busy polling', () => {
     await turn();
     await turn();
     expect([heard, now()]).toEqual([[], before]);
-    poll.add(a.dev);
+    poll.add(b.dev);
+    b.come();
     await turn();
-    expect(heard).toEqual(['eth0']);
+    expect(heard).toEqual(['eth1']);
     expect(now() - before).toBeLessThan(210e3);
   });
 });
