@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { lacks, titled } from './needs.ts';
-import { type VethPair, vethPair } from './rig.ts';
+import { type Namespace, type VethPair, vethPair } from './rig.ts';
 
 const lacking = lacks({ root: true, tools: ['ip', 'sysctl', 'setpriv', 'busybox', 'ethtool', 'socat'] });
 const PROGRAM = join(dirname(fileURLToPath(import.meta.url)), 'fixtures', 'xdp_host.mjs');
@@ -76,6 +76,30 @@ describe.skipIf(lacking !== undefined)(titled('the xdp port as a process', lacki
     let { code } = await fewer();
     for (let patience = 100; code !== 0 && patience > 0; patience--) ({ code } = await fewer());
     expect(code).toBe(0);
+  });
+
+  it("joins the program of its own interface, not of another namespace's with the same number", async () => {
+    const two = await vethPair('xdp-two');
+    try {
+      const start = async (space: Namespace, spec: string) => {
+        const host = await space.start([process.execPath, PROGRAM, spec]);
+        await host.until('open', () => host.lines.length > 0, READY_MS);
+        return { host, report: JSON.parse(host.lines[0]!).report as string };
+      };
+      const numbers: string[] = [];
+      for (const { space } of [two.a, two.b]) {
+        await space.run(['ethtool', '-L', 'v0', 'rx', '2', 'tx', '2']);
+        numbers.push((await space.run(['cat', '/sys/class/net/v0/ifindex'])).stdout);
+      }
+      expect(numbers[1]).toBe(numbers[0]);
+      await start(two.b.space, 'xdp:v0');
+      const first = await start(two.a.space, 'xdp:v0/0');
+      expect((await start(two.a.space, 'xdp:v0/1')).report).toMatch(/, joined, queue 1,/);
+      await first.host.stop('SIGKILL');
+      expect(JSON.parse(await two.a.space.ip('-j', 'link', 'show', 'dev', 'v0'))[0].xdp).toMatchObject({ mode: 1 });
+    } finally {
+      await two.remove();
+    }
   });
 
   it('sends what netpoll send is told, and ends', async () => {
