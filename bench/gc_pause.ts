@@ -13,11 +13,8 @@
 // The processor is shared with the sender's half of the machine and whoever else runs: a pause that was interrupted itself counts whole.
 
 import { amount, type Figure } from './figures.ts';
-import { compileFloodPeers, type FloodPeers, noPeers } from './livelock/peers.ts';
+import { type FloodSite, flood, onEachPort, withReceiver } from './livelock/ports.ts';
 import type { FloodReport } from './livelock/receiver.ts';
-import { PORT, STATION } from './packet_rx/line.ts';
-import { RECEIVE_SIDE, SEND_SIDE } from './packet_rx/veth_namespace.ts';
-import { type Lab, openLab, RECEIVE_CPU, SEND_CPU, script, whyNot } from './xdp_speed/lab.ts';
 
 export const question = 'pauses of the garbage collector, and heap bytes a frame, in a 30-second flood on each port';
 
@@ -25,42 +22,19 @@ const WARM_SECONDS = 4;
 const SECONDS = 30;
 /** The flood's patience is 10 s: it comes in pieces, one right behind the other. */
 const PIECE_SECONDS = 6;
-const SPECS = [
-  ['packet:', `packet:${RECEIVE_SIDE}`],
-  ['xdp:', `xdp:${RECEIVE_SIDE}`],
-  ['udp:', `udp:0.0.0.0:${PORT}`],
-] as const;
 
-export async function run(): Promise<Figure[]> {
-  const reason = whyNot() ?? noPeers();
-  if (reason !== null) return [{ kind: 'unanswered', what: question, reason }];
-  const lab = openLab();
-  const peers = compileFloodPeers();
-  try {
-    lab.veth.address(STATION);
-    const figures: Figure[] = [];
-    for (const [name, spec] of SPECS) figures.push(...(await onPort(lab, peers, name, spec)));
-    return figures;
-  } finally {
-    lab.close();
-    peers.remove();
-  }
-}
+export const run = (): Promise<Figure[]> => onEachPort(question, onPort);
 
-async function onPort(lab: Lab, peers: FloodPeers, name: string, spec: string): Promise<Figure[]> {
-  lab.veth.ip(spec.startsWith('udp:') ? 'replace' : 'flush');
-  const argv = [process.execPath, '--no-memory-reducer', ...process.execArgv, script('../livelock/receiver.js'), spec];
-  const receiver = lab.start(RECEIVE_CPU, argv);
-  try {
-    await receiver.until(() => receiver.stderr.includes('listening'));
-    await flood(lab, peers, WARM_SECONDS);
+function onPort(site: FloodSite, name: string, spec: string): Promise<Figure[]> {
+  return withReceiver(site, spec, { v8: ['--no-memory-reducer'] }, async (receiver) => {
+    await flood(site, { seconds: WARM_SECONDS });
     let { received } = await receiver.ask<FloodReport>();
     const began = received;
     let heapBytes = 0;
     let longestMs = 0;
     let collections = 0;
     for (let left = SECONDS; left > 0; left -= PIECE_SECONDS) {
-      await flood(lab, peers, Math.min(left, PIECE_SECONDS));
+      await flood(site, { seconds: Math.min(left, PIECE_SECONDS) });
       const report = await receiver.ask<FloodReport>();
       received = report.received;
       heapBytes += report.heapBytes;
@@ -72,15 +46,5 @@ async function onPort(lab: Lab, peers: FloodPeers, name: string, spec: string): 
       amount(`${name} collections`, `in ${SECONDS} s`, [collections]),
       amount(`${name} heap`, 'bytes a frame', [heapBytes / (received - began)], { atMost: 0.1 }),
     ];
-  } finally {
-    await receiver.kill();
-  }
-}
-
-async function flood(lab: Lab, { flood }: FloodPeers, seconds: number): Promise<void> {
-  const mac = Buffer.from(STATION)
-    .toString('hex')
-    .replace(/..(?=.)/g, '$&:');
-  const argv = ['-i', SEND_SIDE, '-m', mac, '-D', '10.0.0.1', '-p', String(PORT), '-f', '-t', String(seconds)];
-  await lab.start(SEND_CPU, [flood, ...argv]).result();
+  });
 }

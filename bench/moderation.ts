@@ -11,11 +11,8 @@
 import type { CoalesceParams } from '../src/device/coalesce.ts';
 import { amount, type Figure } from './figures.ts';
 import { compare } from './harness.ts';
-import { compileFloodPeers, type FloodPeers, noPeers } from './livelock/peers.ts';
+import { type FloodSite, flood, onEachPort, withReceiver } from './livelock/ports.ts';
 import type { FloodReport } from './livelock/receiver.ts';
-import { PORT, STATION } from './packet_rx/line.ts';
-import { RECEIVE_SIDE, SEND_SIDE } from './packet_rx/veth_namespace.ts';
-import { type Lab, openLab, RECEIVE_CPU, SEND_CPU, script, whyNot } from './xdp_speed/lab.ts';
 
 export const question = 'interrupt moderation under a flood: off, fixed and adaptive, on packet:, xdp: and udp:';
 
@@ -30,12 +27,6 @@ const MODES: readonly (readonly [name: string, coalesce: Partial<CoalesceParams>
   ['fixed, 1000 us', { adaptiveRx: true, pktRateLow: 0, pktRateHigh: 1, rxUsecsHigh: 1000 }],
   ['adaptive', {}],
 ];
-const SPECS = [
-  ['packet:', `packet:${RECEIVE_SIDE}`],
-  ['xdp:', `xdp:${RECEIVE_SIDE}`],
-  ['udp:', `udp:0.0.0.0:${PORT}`],
-] as const;
-
 interface Trial {
   readonly rate: number;
   readonly cpuNs: number;
@@ -43,28 +34,14 @@ interface Trial {
   readonly polls: number;
 }
 
-export async function run(): Promise<Figure[]> {
-  const reason = whyNot() ?? noPeers();
-  if (reason !== null) return [{ kind: 'unanswered', what: question, reason }];
-  const lab = openLab();
-  const peers = compileFloodPeers();
-  try {
-    lab.veth.address(STATION);
-    const figures: Figure[] = [];
-    for (const [name, spec] of SPECS) figures.push(...(await onPort(lab, peers, name, spec)));
-    return figures;
-  } finally {
-    lab.close();
-    peers.remove();
-  }
-}
+export const run = (): Promise<Figure[]> => onEachPort(question, onPort);
 
-async function onPort(lab: Lab, peers: FloodPeers, name: string, spec: string): Promise<Figure[]> {
+async function onPort(site: FloodSite, name: string, spec: string): Promise<Figure[]> {
   const trials = new Map<string, Trial[]>(MODES.map(([mode]) => [mode, []]));
   for (let round = 0; round < ROUNDS; round++) {
     for (let k = 0; k < MODES.length; k++) {
       const [mode, coalesce] = MODES[(round + k) % MODES.length]!;
-      trials.get(mode)!.push(await trial(lab, peers, spec, coalesce));
+      trials.get(mode)!.push(await trial(site, spec, coalesce));
     }
   }
   const figures: Figure[] = [];
@@ -108,15 +85,11 @@ function against(
   return compare(`${name} ${what}`, unit, recorded(mode), recorded('off'), { rounds: ROUNDS, warmUps: 0 });
 }
 
-async function trial(lab: Lab, peers: FloodPeers, spec: string, coalesce: Partial<CoalesceParams>): Promise<Trial> {
-  lab.veth.ip(spec.startsWith('udp:') ? 'replace' : 'flush');
-  const argv = [process.execPath, ...process.execArgv, script('../livelock/receiver.js'), spec];
-  const receiver = lab.start(RECEIVE_CPU, [...argv, JSON.stringify({ coalesce })]);
-  try {
-    await receiver.until(() => receiver.stderr.includes('listening'));
-    await flood(lab, peers, WARM_SECONDS);
+function trial(site: FloodSite, spec: string, coalesce: Partial<CoalesceParams>): Promise<Trial> {
+  return withReceiver(site, spec, { words: [JSON.stringify({ coalesce })] }, async (receiver) => {
+    await flood(site, { seconds: WARM_SECONDS });
     const before = await receiver.ask<FloodReport>();
-    const { elapsed } = await flood(lab, peers, FLOOD_SECONDS);
+    const { elapsed } = await flood(site, { seconds: FLOOD_SECONDS });
     const after = await receiver.ask<FloodReport>();
     const received = after.received - before.received;
     return {
@@ -125,15 +98,5 @@ async function trial(lab: Lab, peers: FloodPeers, spec: string, coalesce: Partia
       interrupts: (after.interrupts - before.interrupts) / received,
       polls: (after.polls - before.polls) / received,
     };
-  } finally {
-    await receiver.kill();
-  }
-}
-
-async function flood(lab: Lab, { flood }: FloodPeers, seconds: number): Promise<{ sent: number; elapsed: number }> {
-  const mac = Buffer.from(STATION)
-    .toString('hex')
-    .replace(/..(?=.)/g, '$&:');
-  const argv = [flood, '-i', SEND_SIDE, '-m', mac, '-D', '10.0.0.1', '-p', String(PORT), '-f', '-t', String(seconds)];
-  return lab.start(SEND_CPU, argv).result();
+  });
 }

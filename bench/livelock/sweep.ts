@@ -7,9 +7,10 @@
  */
 import { readFileSync } from 'node:fs';
 import { PORT, STATION } from '../packet_rx/line.ts';
-import { RECEIVE_SIDE, SEND_SIDE } from '../packet_rx/veth_namespace.ts';
-import { type Lab, RECEIVE_CPU, type Running, SEND_CPU, script } from '../xdp_speed/lab.ts';
+import { RECEIVE_SIDE } from '../packet_rx/veth_namespace.ts';
+import { type Lab, RECEIVE_CPU, type Running, script } from '../xdp_speed/lab.ts';
 import type { FloodPeers } from './peers.ts';
+import { flood } from './ports.ts';
 
 export type Who = 'packet' | 'xdp' | 'native' | 'driven' | 'udp' | 'c' | 'dgram' | 'nothing';
 
@@ -48,6 +49,7 @@ interface Count {
 }
 
 export async function sweep(lab: Lab, peers: FloodPeers, who: Who, load: Load): Promise<Sweep> {
+  const site = { lab, peers };
   // Who takes frames before the kernel's stack: for the stack they are somebody else's.
   const late = who === 'udp' || who === 'c' || who === 'dgram';
   lab.veth.ip(late ? 'replace' : 'flush');
@@ -55,11 +57,11 @@ export async function sweep(lab: Lab, peers: FloodPeers, who: Who, load: Load): 
   const receiver = lab.start(RECEIVE_CPU, commandOf(peers, who, String(load.workUs)));
   try {
     await receiver.until(() => receiver.stderr.includes('listening'));
-    await flood(lab, peers, load, WARM.rate, WARM.seconds);
+    await flood(site, { ...WARM, text: load.text });
     const idle = who === 'nothing' ? (await rates(receiver)).delivered : 0;
     const points: Point[] = [];
     for (const rate of load.offered) {
-      const sending = flood(lab, peers, load, rate, SECONDS);
+      const sending = flood(site, { rate, seconds: SECONDS, text: load.text });
       await pause(RAMP_MS);
       const seen = await rates(receiver);
       const { sent, elapsed } = await sending;
@@ -119,21 +121,6 @@ async function drained(receiver: Running): Promise<void> {
     await pause(50);
     now = (await receiver.ask<Count>()).received;
   }
-}
-
-async function flood(
-  lab: Lab,
-  peers: FloodPeers,
-  { text }: Load,
-  rate: number,
-  seconds: number,
-): Promise<{ sent: number; elapsed: number }> {
-  const mac = Buffer.from(STATION)
-    .toString('hex')
-    .replace(/..(?=.)/g, '$&:');
-  const frames = text === undefined ? ['-f'] : ['-l', String(text)];
-  const argv = ['-i', SEND_SIDE, '-m', mac, '-D', '10.0.0.1', '-p', String(PORT), ...frames, '-r', String(rate)];
-  return lab.start(SEND_CPU, [peers.flood, ...argv, '-t', String(seconds)]).result();
 }
 
 function pause(ms: number): Promise<void> {
