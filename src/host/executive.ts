@@ -28,6 +28,8 @@ import { NodeLoop } from './node_loop.ts';
 import { MonotonicClock } from './sys/clock.ts';
 import { PollSet } from './sys/poll.ts';
 
+import { hostWallClock, type WallClock } from './wall_clock.ts';
+
 export type { Watch, WatchOptions } from './loop_watch.ts';
 
 /** The timer is set for no longer; what is due later is looked at again then. */
@@ -46,8 +48,7 @@ export class HostExecutive implements Executive {
   #originNs = performance.now() * 1e6;
   /** Until there is a controller the clock is Node's. */
   #clock: MonotonicClock | undefined;
-  /** Wall clock minus monotonic clock, in milliseconds. */
-  #wallOffsetMs = Date.now() - performance.now();
+  #wall: WallClock | undefined;
   #soonPending = false;
   #selfInterrupted = false;
   #turnWanted = false;
@@ -121,13 +122,15 @@ export class HostExecutive implements Executive {
     this.#clockUs = (this.clockNs / 1000) | 0;
   }
 
-  /** Follows steps of the wall clock to a millisecond, and is even between them. */
   wallUs(): number {
-    const mono = performance.now();
-    const wall = Date.now();
-    const off = mono + this.#wallOffsetMs - wall;
-    if (off < -1 || off > 2) this.#wallOffsetMs = wall - mono;
-    return (mono + this.#wallOffsetMs) * 1e3;
+    this.wall.read();
+    return this.wall.us;
+  }
+
+  /** The clock behind wallUs(). */
+  get wall(): WallClock {
+    this.#wall ??= hostWallClock();
+    return this.#wall;
   }
 
   requestTurn(): void {

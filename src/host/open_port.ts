@@ -85,7 +85,7 @@ export function openPort(spec: string, executive: HostExecutive, options: OpenPo
     case 'qemu':
       return new QemuPort(parseQemuSpec(spec, rest), executive);
     case 'pcap':
-      return new PcapPort(rest, () => executive.wallUs());
+      return new PcapPort(rest, executive.wall);
     default:
       throw refusal(spec, `unknown scheme "${scheme}:"`);
   }

@@ -71,6 +71,16 @@ describe('pcap', () => {
     }
   });
 
+  it('begins anew with another file when it is told to', () => {
+    const reader = new CaptureReader();
+    reader.push(sample.subarray(0, 50));
+    reader.next();
+    reader.reset();
+    reader.push(sample);
+    expect([reader.next()?.length, reader.next()?.length, reader.next()]).toEqual([60, 3, null]);
+    expect(reader.finish()).toBe(null);
+  });
+
   it('reads nanoseconds', () => {
     const file = new Uint8Array(24 + 16 + 1);
     const view = new DataView(file.buffer);

@@ -58,6 +58,14 @@ export class CaptureReader {
     this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
   }
 
+  /** Forgets all: another file begins, or the same one again. */
+  reset(): void {
+    this.#at = 0;
+    this.#end = 0;
+    this.#kind = 'unknown';
+    this.#blocks.interfaces.length = 0;
+  }
+
   /** Bytes that were pushed and not read. */
   get unread(): number {
     return this.#end - this.#at;

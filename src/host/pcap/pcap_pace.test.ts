@@ -65,7 +65,13 @@ function written(
   wallUs: () => number,
 ): { file: string; lens: number[] } {
   const file = path();
-  const port = new PcapPort(`,out=${file}${options}`, wallUs);
+  const wall = {
+    us: 0,
+    read() {
+      this.us = wallUs();
+    },
+  };
+  const port = new PcapPort(`,out=${file}${options}`, wall);
   const memory = createArena(16, 70_000);
   port.open(memory, () => {});
   expect(port.link()).toBe(true);

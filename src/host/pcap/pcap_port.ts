@@ -23,6 +23,7 @@ import { HostArena } from '../arena.ts';
 import { DoneTags } from '../done_tags.ts';
 import { SUPER_SIZE, SuperBuffers } from '../tap/super_buffers.ts';
 import { TxModeration } from '../tx_moderation.ts';
+import { NodeWallClock, type WallClock } from '../wall_clock.ts';
 import { Pacing } from './pacing.ts';
 import { PcapSink } from './pcap_sink.ts';
 import { PcapSource } from './pcap_source.ts';
@@ -67,7 +68,7 @@ export class PcapPort implements Port {
   readonly name: string;
   readonly caps: PortCaps;
   readonly #spec: PcapSpec;
-  readonly #wallUs: () => number;
+  readonly #wall: WallClock;
   readonly #counters = new Counters(COUNTERS);
   readonly #done = new DoneTags();
   readonly #listeners: (() => void)[] = [];
@@ -77,10 +78,10 @@ export class PcapPort implements Port {
   #problem: string | null = null;
   #told = false;
 
-  /** `rest` is what stands behind the scheme; `wallUs` gives microseconds since 1970. Throws SetupError `ERR_NETPOLL_SPEC`. */
-  constructor(rest: string, wallUs: () => number = () => (performance.timeOrigin + performance.now()) * 1e3) {
+  /** `rest` is what stands behind the scheme; `wall` stamps what is written. Throws SetupError `ERR_NETPOLL_SPEC`. */
+  constructor(rest: string, wall: WallClock = new NodeWallClock()) {
     this.#spec = parsePcapSpec(`pcap:${rest}`, rest);
-    this.#wallUs = wallUs;
+    this.#wall = wall;
     this.name = printPcapSpec(this.#spec);
     this.caps = {
       mtu: 65535,
@@ -171,8 +172,8 @@ export class PcapPort implements Port {
     if (sink === null) {
       this.#counters.count('tx_errors', taken);
     } else if (taken > 0) {
-      const us = this.#wallUs();
-      for (let i = 0; i < taken; i++) sink.put(open.memory.view, batch.offset[i]!, batch.len[i]!, us);
+      this.#wall.read();
+      for (let i = 0; i < taken; i++) sink.put(open.memory.view, batch.offset[i]!, batch.len[i]!, this.#wall);
     }
     this.#done.put(batch, taken);
     if (taken > 0 && open.armed) open.moderation.sent();

@@ -12,6 +12,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { SetupError } from '../../base/status.ts';
 import { PCAP_RECORD_LEN } from '../../wire/pcap_format.ts';
 import { writePcapHeader, writePcapRecord } from '../../wire/pcap_writer.ts';
+import type { WallClock } from '../wall_clock.ts';
 import type { PcapSpec } from './pcap_spec.ts';
 
 const FLUSH_BYTES = 512 << 10;
@@ -63,8 +64,8 @@ export class PcapSink {
     this.flush();
   }
 
-  /** Adds `len` bytes at `at` of `from`, sent at `us` microseconds since 1970, of which the fraction tells nanoseconds. */
-  put(from: DataView, at: number, len: number, us: number): void {
+  /** Adds `len` bytes at `at` of `from`, sent when `wall` was read, whose fraction of a microsecond tells nanoseconds. */
+  put(from: DataView, at: number, len: number, wall: WallClock): void {
     const kept = Math.min(len, this.#snapLen);
     if (this.problem !== null) {
       this.errors++;
@@ -75,8 +76,8 @@ export class PcapSink {
       this.dropped++;
       return;
     }
-    const whole = Math.floor(us);
-    const partNs = this.#nanoseconds ? Math.floor((us - whole) * 1e3) : -1;
+    const whole = Math.floor(wall.us);
+    const partNs = this.#nanoseconds ? Math.floor((wall.us - whole) * 1e3) : -1;
     const to = writePcapRecord(this.#view, this.#end, whole, kept, len, partNs);
     copy(this.#view, to, from, at, kept);
     this.#end = to + kept;

@@ -26,7 +26,7 @@ export class PcapSource {
   problem: string | null = null;
   readonly #file: string;
   #fd: number;
-  #reader = new CaptureReader();
+  readonly #reader = new CaptureReader();
   #rounds: number;
   /** What has been read, whatever the round. */
   readonly #bytes = new Uint8Array(CHUNK + LONGEST);
@@ -90,7 +90,7 @@ export class PcapSource {
     if (this.ended) return;
     closeSync(this.#fd);
     this.#fd = openSync(this.#file, 'r');
-    this.#reader = new CaptureReader();
+    this.#reader.reset();
     this.packet = this.#read();
     this.again = true;
   }
