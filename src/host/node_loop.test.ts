@@ -46,8 +46,14 @@ async function turnsBeforeNode(wants: (executive: HostExecutive) => void, applic
 
 describe.skipIf(!isMainThread)('after a round of interrupts', () => {
   it('turns that are wanted at once, and those of near timers, are taken without Node, for a few milliseconds', async () => {
-    expect(await turnsBeforeNode((executive) => executive.requestTurn())).toBeGreaterThan(10);
-    const near = await turnsBeforeNode((executive) => executive.requestTurnAt(executive.now() + 200e3));
+    // The most of several: messages of the test runner are Node's affair, too.
+    const most = async (wants: (executive: HostExecutive) => void) => {
+      let turns = 0;
+      for (let i = 0; i < 6; i++) turns = Math.max(turns, await turnsBeforeNode(wants));
+      return turns;
+    };
+    expect(await most((executive) => executive.requestTurn())).toBeGreaterThan(10);
+    const near = await most((executive) => executive.requestTurnAt(executive.now() + 200e3));
     expect(near).toBeGreaterThan(0);
     expect(near).toBeLessThanOrEqual(21);
   });
