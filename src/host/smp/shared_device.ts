@@ -88,7 +88,7 @@ function openMember(
     case 'tap':
       return host.openDevice(spec, { ...options, multiQueue: true });
     case 'xdp':
-      return host.openDevice(`${spec}/${place}`, options);
+      return host.openDevice(spec.replace(/^[^,]*/, `$&/${place}`), options);
     default: {
       const message = `${scheme}: has one queue: give the one CPU that has it, on: [1]`;
       throw new SetupError('ERR_NETPOLL_QUEUES', message);
