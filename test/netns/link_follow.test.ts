@@ -73,6 +73,20 @@ describe.skipIf(lacking !== undefined)(titled('a collector whose interface goes 
     await here.ip('link', 'del', 'v0');
   });
 
+  it('keeps a process that has nothing else to do while it waits, and not once it is back and closed', async () => {
+    await plug();
+    const host = await here.start([process.execPath, 'test/netns/fixtures/follow_ends.mjs', 'packet:v0']);
+    await host.says(/up/);
+    await here.ip('link', 'del', 'v0');
+    await host.says(/waiting/);
+    // Longer than whatever is still to be done in a process that ends.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await plug();
+    expect(await host.ended).toEqual({ code: 0, signal: null });
+    expect(host.lines).toEqual(['up', 'waiting', 'up']);
+    await here.ip('link', 'del', 'v0');
+  });
+
   it('ends by Ctrl-C while it waits', async () => {
     await plug();
     const collector = await here.start([...COLLECT, 'packet:v0:6666']);
