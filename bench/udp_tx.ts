@@ -4,7 +4,10 @@
 //   processor time   user and system of the sending process a datagram; nothing else runs in it meanwhile
 //   capacity         datagrams a second of processor time: its inverse
 //
-// The datagrams end in a socket of this host that nobody reads and that takes them one by one: the kernel walks the whole way,
+// The datagrams end in a socket of this host that nobody reads and that takes them one by one: the kernel walks the whole way, and drops
+// each at its end. Our port is armed, as a device's is while its program sends. That its socket is in an epoll, as C's is not, costs the kernel
+// 130 ns a datagram (it tells who waits there that room has come free): for a burst the port takes its socket out (udp_queue.ts). Ours are
+// 45 ns of JavaScript a datagram; the rest is the kernel's.
 
 import { execFileSync } from 'node:child_process';
 import { FrameBatch } from '../src/drivers/nic/port.ts';
@@ -92,6 +95,7 @@ function sender(toPort: number, segment: boolean, burst = BURST): { send: (n: nu
   const memory = createHostArena({ slots: 512, reserveBytes: 0 });
   const port = openPort('udp:127.0.0.1:0', new HostExecutive(), { segment });
   port.open(memory, () => {});
+  port.irqEnable(0, true);
   const batch = new FrameBatch(BURST);
   const done = new FrameBatch(BURST);
   const view = new DataView(new ArrayBuffer(4));

@@ -12,7 +12,7 @@ export interface Watch {
   arm(on: boolean): void;
   /** As if the hardware raised the line: the handler runs in a later turn of the loop if the watch is armed then. */
   raise(): void;
-  /** It is masked, and stays so for a while: until then the descriptor's becoming readable costs nobody anything. */
+  /** Masks, for a while: until it is armed the descriptor's becoming readable, or writable, costs nobody anything. One system call. */
   rest(): void;
   /** Stops for good. The descriptor stays open: its owner closes it afterwards. */
   close(): void;
@@ -63,7 +63,9 @@ export class LoopWatch implements Watch {
   }
 
   rest(): void {
-    if (!this.#closed && !this.#armed) this.#controller.rest(this.#input);
+    if (this.#closed) return;
+    this.#armed = false;
+    this.#controller.rest(this.#input);
   }
 
   close(): void {

@@ -114,6 +114,11 @@ export class UdpTransmit {
     return this.#done.count > 0;
   }
 
+  /** How many messages the last call was. */
+  get messages(): number {
+    return this.#messages;
+  }
+
   /** Takes the first frames of batch[0..n) and gives how many. They have been sent, or refused, when this returns. */
   burst(batch: FrameBatch, n: number): number {
     const limit = Math.min(n, TX_BURST, this.#done.room);
