@@ -286,7 +286,7 @@ describe.skipIf(noVeth !== null)(`devices over interfaces that change${noVeth ? 
     const { open } = machine();
     const dev = open(`packet:${veth.a}`);
     // The loop does not turn: more messages than the socket has room for, and the address is told of last.
-    const changes = Array.from({ length: 600 }, (_, i) => `link set ${veth.a} mtu ${1400 + i}`);
+    const changes = Array.from({ length: 3000 }, (_, i) => `link set ${veth.a} mtu ${1400 + (i % 600)}`);
     const input = [...changes, `addr add 10.214.6.1/32 dev ${veth.a}`, ''].join('\n');
     execFileSync('ip', ['-batch', '-'], { input, stdio: ['pipe', 'ignore', 'pipe'] });
     await until(() => dev.mtu === 1999 && dev.addresses.length === 1);
