@@ -1,6 +1,6 @@
 // How many bytes does a frame cost the heap on its way through qemu ports, and through a pcap port? Two qemu ports that are joined by
 // their own sockets, a stream and datagrams, frames of 60 and 1500 bytes; a capture that is received over and over, and written. The
-// answer has to be none: 0.1 is noise. What is left of a capture is readings of the clock, one a burst: they are numbers on the heap.
+// answer has to be none: 0.1 is noise. What is left of a capture is opening the file again for each round.
 //
 //   port --sendmmsg--> socket --readv, recvmmsg--> port          file --> pcap port --> /dev/null
 

@@ -11,7 +11,6 @@
  */
 
 import { NET_RX_DROP, NET_RX_SUCCESS } from '../base/status.ts';
-import { NETIF_F_GRO } from '../device/features.ts';
 import type { Net } from '../device/net.ts';
 import { devOf } from '../device/net_device.ts';
 import { Softirq } from '../machine/softirq.ts';
@@ -43,7 +42,7 @@ export function napiInit(net: Net): NetRxLimits {
     napi.groHolds = () => gro.held > 0;
     napi.receive = (skb) => {
       // Not for netpoll, which wants the frame now.
-      if ((napi.dev.features & NETIF_F_GRO) === 0 || machine.cpu.irqsDisabled) net.napiReceive(skb);
+      if (machine.cpu.irqsDisabled) net.napiReceive(skb);
       else groReceive(gro, skb);
     };
   };
