@@ -149,6 +149,18 @@ describe.skipIf(noVeth !== null)(`packet fanout${noVeth === null ? '' : ` (skip:
     over.close();
   });
 
+  it.each([
+    ['rollover', (first: number, second: number) => first === 960 && second === 0],
+    ['rnd', (first: number, second: number) => first + second === 960 && first > 300 && second > 300],
+  ] as const)('with room for all, %s is what its name says', async (mode, holds) => {
+    const port = portOn(`packet:IF,queues=2,fanout=${mode}`, { blocks: 32, blockSize: 32 << 10 });
+    port.open(memory, () => {});
+    sendFlows();
+    const lengths = (await heardBy(port)).map((heard) => heard.length);
+    expect(holds(lengths[0]!, lengths[1]!), String(lengths)).toBe(true);
+    port.close();
+  });
+
   it('interrupts for the queue that got the frame', async () => {
     const raised = [0, 0];
     const port = portOn('packet:IF,queues=2,fanout=lb');
