@@ -29,8 +29,8 @@ export interface XdpPortOptions {
   /** Descriptors of each transmit ring: a power of two; 1024 if absent. */
   readonly txRing?: number;
   /**
-   * Receive calls on an empty ring drive the device, whose interrupts stay off as long as we ask often enough (napi_drive.ts). The interface's
-   * napi_defer_hard_irqs and gro_flush_timeout are set while the port is open.
+   * While a queue is busy, receive calls on its empty ring drive the device, whose interrupts stay off meanwhile (napi_drive.ts, which also
+   * sets the interface's napi_defer_hard_irqs and gro_flush_timeout for it).
    */
   readonly busyPoll?: BusyPoll;
 }

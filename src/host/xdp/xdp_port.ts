@@ -21,7 +21,6 @@ import type { FrameBatch, Port, PortCaps, PortRxMode, PortTuning } from '../../d
 import type { Arena } from '../../skb/arena.ts';
 import { HostArena } from '../arena.ts';
 import type { HostExecutive, Watch } from '../executive.ts';
-import type { KeptSettings } from '../kept_settings.ts';
 import type { InterfaceNow } from '../netlink/interface_port.ts';
 import { PacketMembership } from '../packet/packet_membership.ts';
 import { openTxSocket } from '../packet/packet_sockets.ts';
@@ -31,7 +30,7 @@ import { MSG_DONTWAIT } from '../sys/socket.ts';
 import { XDP_PACKET_HEADROOM, type XdpStatistics, xdpStatistics } from '../sys/xdp.ts';
 import { TX_FRAMES } from '../tx_moderation.ts';
 import { Looker } from './looker.ts';
-import { deferInterrupts, type NapiDrive, printDeferral } from './napi_drive.ts';
+import { Deferral, DrivenQueue } from './napi_drive.ts';
 import type { Attachment } from './xdp_attach.ts';
 import { type OpenXdp, openXdp, queueNumbers } from './xdp_open.ts';
 import { printXdpReport, XDP_MODES, type XdpPortOptions, type XdpReport } from './xdp_options.ts';
@@ -71,7 +70,7 @@ interface OpenQueue {
   readonly index: number;
   readonly xsk: XskQueue;
   /** Polls the device's queue; null: the device interrupts. */
-  readonly drive: NapiDrive | null;
+  readonly drive: DrivenQueue | null;
   readonly watch: Watch;
   armed: boolean;
   /** Since the interrupt was masked. */
@@ -86,7 +85,7 @@ interface OpenState {
   readonly queues: readonly OpenQueue[];
   readonly attachment: Attachment;
   readonly membership: PacketMembership;
-  readonly deferral: KeptSettings | null;
+  readonly deferral: Deferral | null;
 }
 
 export class XdpPort implements Port {
@@ -163,8 +162,8 @@ export class XdpPort implements Port {
   get notices(): readonly string[] {
     if (this.report === undefined) return [];
     const all = this.#options.udpPort === undefined ? '; the kernel itself gets none of its frames meanwhile' : '';
-    const deferral = this.#open?.deferral == null ? '' : printDeferral(this.#open.deferral);
-    const said = deferral === '' ? [] : [`${this.name}: ${deferral}`];
+    const settings = this.#open?.deferral?.said ?? '';
+    const said = settings === '' ? [] : [`${this.name}: ${settings}`];
     return [`${this.name}: ${printXdpReport(this.report)}${all}`, ...said];
   }
 
@@ -207,9 +206,11 @@ export class XdpPort implements Port {
       const membership = new PacketMembership(controlFd, index);
       membership.set(this.#rxMode, this.#ownAddress);
       const { sockets, drives, attachment } = opened;
-      const queues = sockets.map((xsk, i) => this.#watch(xsk, drives[i] ?? null, i, irq));
-      const { busyPoll } = this.#options;
-      const deferral = drives.length === 0 ? null : deferInterrupts(this.interfaceName, busyPoll!);
+      const deferral = drives.length === 0 ? null : new Deferral(this.interfaceName, this.#options.busyPoll!);
+      const queues = sockets.map((xsk, i) => {
+        const drive = deferral === null ? null : new DrivenQueue(drives[i]!, deferral, this.#executive);
+        return this.#watch(xsk, drive, i, irq);
+      });
       this.#open = { controlFd, queues, attachment, membership, deferral };
     } catch (error) {
       opened?.attachment.close();
@@ -228,10 +229,16 @@ export class XdpPort implements Port {
     if (!one.armed && ++one.polls === REST_POLLS) one.watch.rest();
     const most = Math.min(limit, out.size);
     const n = xsk.rx.burst(out, most);
+    if (n > 0) one.drive?.took(n);
     if (n > 0 || most === 0) return n;
-    if (one.drive !== null) one.drive.drive();
-    else if (xsk.rx.needsWakeup()) libc().recv(xsk.fd, this.#nothing, 0, MSG_DONTWAIT);
-    else return 0;
+    if (one.drive !== null) {
+      if (!one.drive.ask()) return 0;
+      const asked = xsk.rx.burst(out, most);
+      one.drive.took(asked);
+      return asked;
+    }
+    if (!xsk.rx.needsWakeup()) return 0;
+    libc().recv(xsk.fd, this.#nothing, 0, MSG_DONTWAIT);
     return xsk.rx.burst(out, most);
   }
 
@@ -264,7 +271,10 @@ export class XdpPort implements Port {
     const { rx, tx } = one.xsk;
     one.armed = on;
     one.polls = 0;
-    if (on) rx.refill();
+    if (on) {
+      rx.refill();
+      one.drive?.unmasked();
+    }
     one.watch.arm(on);
     if (!on) return false;
     if (rx.ready() || tx.done) return true;
@@ -317,7 +327,7 @@ export class XdpPort implements Port {
     libc().close(open.controlFd);
   }
 
-  #watch(xsk: XskQueue, drive: NapiDrive | null, index: number, irq: (queue: number) => void): OpenQueue {
+  #watch(xsk: XskQueue, drive: DrivenQueue | null, index: number, irq: (queue: number) => void): OpenQueue {
     const watch = this.#executive.watch(xsk.fd, () => {
       one.armed = false;
       irq(index);
