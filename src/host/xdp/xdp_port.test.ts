@@ -220,8 +220,6 @@ describe.skipIf(noVeth !== null)(`xdp port${noVeth === null ? '' : ` (skip: ${no
       /: sets napi_defer_hard_irqs \(was 0\), and while it is busy gro_flush_timeout \(was 0\) until it is closed$/,
     );
     const peer = open<Port>(`packet:${veth.b}`);
-    port.irqEnable(0, true);
-    port.irqEnable(0, false);
     const drained = () => {
       let taken = 0;
       for (let n = -1; n !== 0; taken += n) {
