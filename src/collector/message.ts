@@ -31,10 +31,12 @@ export interface Message {
 /** ISO 8601 with microseconds of `us` microseconds since 1970. Years outside 0..9999 give the epoch: never a throw. */
 export function isoMicros(us: number): string {
   const whole = Number.isFinite(us) ? Math.floor(us) : 0;
-  const ms = Math.floor(whole / 1000);
+  // Exact for every number, unlike a product.
+  const micros = ((whole % 1000) + 1000) % 1000;
+  const ms = Math.floor((whole - micros) / 1000);
   const inRange = ms > -62167219200000 && ms < 253402300800000;
   const text = new Date(inRange ? ms : 0).toISOString();
-  return `${text.slice(0, -1)}${String(inRange ? whole - ms * 1000 : 0).padStart(3, '0')}Z`;
+  return `${text.slice(0, -1)}${String(inRange ? micros : 0).padStart(3, '0')}Z`;
 }
 
 /** The message of a whole extended record. */
