@@ -154,10 +154,10 @@ describe('udp port: several in one', () => {
       2,
     );
     await pause(5);
-    // All slots are posted: none is left to take their place.
-    expect(port.rxBurst(0, new FrameBatch(64), 64)).toBe(0);
-    expect(port.counters.get('rx_no_buffer')).toBe(2);
+    const out = new FrameBatch(64);
+    expect(port.rxBurst(0, out, 64)).toBe(2);
     expect(port.counters.get('rx_merged')).toBe(0);
+    for (let i = 0; i < 2; i++) small.release(out.buf[i]!);
     port.close();
     expect(small.available).toBe(64);
   });

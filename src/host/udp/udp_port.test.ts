@@ -228,10 +228,17 @@ describe('udp port', () => {
     expect(port.counters.get('rx_length_errors')).toBe(1);
     const all: number[] = [];
     while (memory.available > 0) all.push(memory.alloc());
-    await sendTo(socket, payloadOf(3, 40), port.address.port, '127.0.0.1');
+    // So many slots are posted as a burst has datagrams, less the one that has gone up; they are not given back here.
+    const out = new FrameBatch(64);
+    for (let i = 0; i < 70; i++) await sendTo(socket, payloadOf(3, 40), port.address.port, '127.0.0.1');
     await pause(5);
-    expect(port.rxBurst(0, new FrameBatch(64), 64)).toBe(0);
-    expect(port.counters.get('rx_no_buffer')).toBe(1);
+    let got = 0;
+    for (let bursts = 0; bursts < 3; bursts++) {
+      const n = port.rxBurst(0, out, 64);
+      for (let i = 0; i < n; i++) all.push(out.buf[i]!);
+      got += n;
+    }
+    expect([got, port.counters.get('rx_no_buffer')]).toEqual([63, 7]);
     for (const buf of all) memory.release(buf);
     await sendTo(socket, payloadOf(4, 40), port.address.port, '127.0.0.1');
     expect(await receive(port, 1, (out, i) => memory.release(out.buf[i]!))).toBe(1);

@@ -1,7 +1,7 @@
 // hot
 /**
- * The receive half of a queue of a udp port: recvmmsg() places payloads in arena slots that were posted beforehand, the headers
- * are written in front, the slot goes up as a frame, a fresh slot takes its place.
+ * The receive half of a queue of a udp port: recvmmsg() places payloads in posted arena slots, the headers are written in front, the slot
+ * goes up as a frame, and before the next call another takes its place: most often one that has just come back, still in the cache.
  *
  *     posted:  mmsghdr[i] -> iovec[2i]   -> | room for headers | payload ...    | of arena slot i
  *                         -> iovec[2i+1] -> | what did not fit into the slot    | tail i, 64 KiB         with UDP_GRO
@@ -12,7 +12,7 @@
  *      memory, and of the control messages only those words are looked at that must be there. Anything else is looked at closely.
  *   2. The kernel has put datagrams of one sender together (UDP_GRO): each is copied out to a slot of its own. What does not fit
  *      into this burst waits for the next (`pending`); the message is posted again when all of it has gone up.
- *   3. No fresh slot: the datagram is dropped and its slot used again (as a NIC does), so a burst always makes progress.
+ *   3. No slot for a message: it is received into memory that nobody reads, and dropped, so a burst always makes progress.
  *   4. An error instead of a datagram is an earlier send's: counted, and the call made again.
  */
 import type { FrameBatch } from '../../drivers/nic/port.ts';
@@ -81,25 +81,23 @@ export class UdpReceive {
   readonly #vector: Pinned = pinned(MMSGHDR_SIZE * RX_BURST);
   readonly #iovecs: Pinned = pinned(2 * IOVEC_SIZE * RX_BURST);
   readonly #names: Pinned = pinned(NAME_SIZE * RX_BURST);
-  /** And, behind them, the bound address. */
   readonly #controls: Pinned = pinned(LOCAL_AT + 16);
   /** The same as words: the kernel's numbers are little-endian, and so is this machine. */
   readonly #words: Int32Array = wordsOf(this.#vector);
   readonly #bases: Int32Array = wordsOf(this.#iovecs);
   readonly #nameWords: Int32Array = wordsOf(this.#names);
   readonly #controlWords: Int32Array = wordsOf(this.#controls);
+  /** Of each message; -1: none, and what comes goes #nowhere. Those without one are among the first #bare. */
   readonly #slots = new Int32Array(RX_BURST);
+  readonly #nowhere: Pinned;
+  #bare = 0;
   readonly #ends: HeaderEnds;
   readonly #room: number;
   /** Address of the arena, in halves: a double would be boxed on its way into another function. */
   readonly #baseLow: number;
   readonly #baseHigh: number;
-  /** The upper halves of all slots' addresses are the same; slots begin at whole words. */
-  readonly #oneHigh: boolean;
-  readonly #aligned: boolean;
-  /** Bytes of control messages that are asked for with each datagram. */
+  /** Bytes of control messages that are asked for with each datagram, and where things are in them if one has come alone. */
   readonly #controlSize: number;
-  /** Where things are in them, if a datagram has come alone. */
   readonly #layout: ControlLayout;
   /** The bound IPv4 address and port, and the hardware address, as words in memory. */
   readonly #localWord: number;
@@ -127,10 +125,9 @@ export class UdpReceive {
     this.#errors = errors;
     this.#mac = mac;
     this.#room = memory.slotSize - PAYLOAD_AT;
+    this.#nowhere = pinned(this.#room);
     this.#baseLow = memory.baseAt % TWO_32;
     this.#baseHigh = Math.floor(memory.baseAt / TWO_32);
-    this.#oneHigh = this.#baseLow + memory.slotsAt + memory.slots * memory.slotSize <= TWO_32;
-    this.#aligned = ((memory.slotsAt | memory.slotSize) & 3) === 0;
     this.#controlSize = control === null ? 0 : CONTROL_SIZE;
     this.#layout = control ?? new ControlLayout(false, false);
     this.#controls.bytes.set(local.bytes, LOCAL_AT);
@@ -150,6 +147,7 @@ export class UdpReceive {
       this.#reset(i);
       this.#slots[i] = -1;
     }
+    this.#bare = RX_BURST;
   }
 
   /** Datagrams are here that have been received and not handed up. */
@@ -157,14 +155,19 @@ export class UdpReceive {
     return this.#next < this.#got;
   }
 
-  /** Takes slots from the arena for all messages. False: it has not so many; those taken are given back by release(). */
+  /** Takes slots for all messages that have none. False: the arena has not so many; those taken are given back by release(). */
   post(): boolean {
-    for (let i = 0; i < RX_BURST; i++) {
-      const slot = this.#memory.alloc();
-      if (slot < 0) return false;
-      this.#place(i, slot);
+    let bare = 0;
+    for (let i = 0; i < this.#bare; i++) {
+      if (this.#slots[i]! >= 0) continue;
+      const slot = bare > 0 ? -1 : this.#memory.alloc();
+      if (slot < 0) {
+        writeWord(this.#iovecs.view, 2 * i * IOVEC_SIZE, this.#nowhere.at);
+        bare = i + 1;
+      } else this.#place(i, slot);
     }
-    return true;
+    this.#bare = bare;
+    return bare === 0;
   }
 
   /** Takes memory for datagrams that come as one. False: the arena has no such area left. */
@@ -187,12 +190,13 @@ export class UdpReceive {
       if (this.#slots[i]! >= 0) this.#memory.release(this.#slots[i]!);
       this.#slots[i] = -1;
     }
+    this.#bare = RX_BURST;
     this.#tails?.close();
     this.#tails = undefined;
     this.#got = this.#next = 0;
   }
 
-  /** Receives at most `limit` datagrams as frames out[0..n), each with one reference, which is the caller's. */
+  /** Receives at most `limit` datagrams as out[0..n), each with one reference, which is the caller's. */
   burst(out: FrameBatch, limit: number): number {
     const want = Math.min(limit, out.size);
     if (this.#next === this.#got) this.#receive(Math.min(want, RX_BURST));
@@ -207,9 +211,7 @@ export class UdpReceive {
       if (this.control.segment > 0) {
         n = this.#split(out, n, want, i);
         if (this.#at > 0) break;
-      } else if (this.#frame(out, n, i)) {
-        n++;
-      }
+      } else if (this.#frame(out, n, i)) n++;
       this.#reset(i);
       this.#next++;
     }
@@ -219,22 +221,20 @@ export class UdpReceive {
 
   /** Message #next and those behind it, as long as they came alone over IPv4 and there are slots; gives the new count. */
   #quick(out: FrameBatch, from: number, want: number): number {
-    const memory = this.#memory;
-    const { i32, slotsAt, slotSize } = memory;
+    const { i32, slotsAt, slotSize } = this.#memory;
     const words = this.#words;
     const names = this.#nameWords;
     const controls = this.#controlWords;
     const slots = this.#slots;
     const controlSize = this.#controlSize;
     const { len: controlLen, stamp, info } = this.#layout;
-    const got = this.#aligned ? this.#got : 0;
+    const got = ((slotsAt | slotSize) & 3) === 0 ? this.#got : 0;
     let i = this.#next;
     let n = from;
     let sum = 0;
     for (; n < want && i < got; i++) {
       const message = i * (MMSGHDR_SIZE >>> 2);
       const name = i * (NAME_SIZE >>> 2);
-      const control = i * (CONTROL_SIZE >>> 2);
       const len = words[message + (MSG_LEN >>> 2)]!;
       const peer = names[name]!;
       if ((peer & 0xffff) !== AF_INET || len > this.#room || (words[message + (MSG_FLAGS >>> 2)]! & MSG_TRUNC) !== 0)
@@ -242,6 +242,7 @@ export class UdpReceive {
       let dest = this.#localWord;
       let timeUs = 0;
       if (controlSize > 0) {
+        const control = i * (CONTROL_SIZE >>> 2);
         if (words[message + (MSG_CONTROLLEN >>> 2)] !== controlLen) break;
         if (stamp >= 0) {
           if (!isStamp(controls, control + stamp)) break;
@@ -253,9 +254,8 @@ export class UdpReceive {
         }
       }
       if (!isUnicast(dest)) break;
-      const fresh = memory.alloc();
-      if (fresh < 0) break;
       const slot = slots[i]!;
+      if (slot < 0) break;
       const start = slotsAt + slot * slotSize;
       this.#id = (this.#id + 1) & 0xffff;
       const ports = (peer >>> 16) | this.#portWord;
@@ -271,17 +271,16 @@ export class UdpReceive {
       sum += HEADERS_IPV4 + len;
       n++;
       if (controlSize > 0) words[message + (MSG_CONTROLLEN >>> 2)] = controlSize;
-      if (this.#oneHigh) {
-        slots[i] = fresh;
-        this.#bases[i * (IOVEC_SIZE >>> 1)] = (this.#baseLow + slotsAt + fresh * slotSize + PAYLOAD_AT) | 0;
-      } else this.#place(i, fresh);
+      slots[i] = -1;
     }
+    if (i > this.#bare) this.#bare = i;
     this.#next = i;
     this.bytes += sum;
     return n;
   }
 
   #receive(want: number): void {
+    if (this.#bare > 0) this.post();
     this.#got = this.#next = 0;
     for (let tries = 0; tries < TRIES_MAX; tries++) {
       const got = this.#libc.recvmmsg(this.#fd, this.#vector.at, want, MSG_DONTWAIT, 0);
@@ -327,13 +326,14 @@ export class UdpReceive {
       this.truncated++;
       return false;
     }
-    const fresh = this.#memory.alloc();
-    if (fresh < 0) {
+    const slot = this.#slots[i]!;
+    if (slot < 0) {
       this.noBuffer++;
       return false;
     }
-    this.#finish(out, n, this.#slots[i]!, len);
-    this.#place(i, fresh);
+    this.#finish(out, n, slot, len);
+    this.#slots[i] = -1;
+    if (i >= this.#bare) this.#bare = i + 1;
     return true;
   }
 
@@ -346,7 +346,7 @@ export class UdpReceive {
     let at = this.#at;
     while (at < total && count < want) {
       const len = Math.min(segment, total - at);
-      const slot = len > this.#room ? -1 : memory.alloc();
+      const slot = len > this.#room || this.#slots[i]! < 0 ? -1 : memory.alloc();
       if (slot < 0) {
         if (len > this.#room) this.truncated++;
         else this.noBuffer++;
@@ -389,7 +389,7 @@ export class UdpReceive {
 
   #place(i: number, slot: number): void {
     this.#slots[i] = slot;
-    const low = this.#baseLow + this.#memory.start(slot) + PAYLOAD_AT;
+    const low = this.#baseLow + this.#memory.slotsAt + slot * this.#memory.slotSize + PAYLOAD_AT;
     const at = (2 * i * IOVEC_SIZE) >>> 2;
     this.#bases[at] = low | 0;
     this.#bases[at + 1] = highWord(low, this.#baseHigh);
