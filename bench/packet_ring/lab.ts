@@ -17,8 +17,8 @@ import type { RingReport } from './receiver.ts';
 
 /** Where the peers' sources are; relative to the repository's root. */
 const SOURCES = resolve(process.env.NETPOLL_PEERS ?? '../shared/bench/src');
-/** The flood's patience is 10 s: a longer one comes in pieces. */
-const PIECE_SECONDS = 5;
+/** A flood that V8 compiles in; the first frames after a pause have it throw code away, so there are pauses between them, too. */
+const WARM_SECONDS = 0.8;
 const SETTLE_MS = 60;
 const TRIES = 50;
 
@@ -38,8 +38,8 @@ export interface OwnTrial extends Trial {
 export type Way = 'handler' | 'socket';
 
 export interface Lab {
-  /** After a flood of `warmSeconds`, in which V8 compiles. */
-  ours(way: Way, seconds: number, warmSeconds: number): Promise<OwnTrial>;
+  /** After so many other floods. */
+  ours(way: Way, seconds: number, warmUps: number): Promise<OwnTrial>;
   /** The bare walk of a ring of `blocks` blocks. */
   ring(blockKib: number, blocks: number, retireMs: number, seconds: number): Promise<Trial>;
   close(): void;
@@ -80,13 +80,21 @@ export function openLab(): Lab {
     return { sent: sent - err, seconds: elapsed };
   };
   return {
-    async ours(way, seconds, warmSeconds) {
-      const command = [process.execPath, ...process.execArgv, script('../packet_ring/receiver.js')];
+    async ours(way, seconds, warmUps) {
+      const command = [
+        process.execPath,
+        '--no-memory-reducer',
+        ...process.execArgv,
+        script('../packet_ring/receiver.js'),
+      ];
       const receiver = start(RECEIVE_CPU, [...command, `packet:${RECEIVE_SIDE}`, way]);
       try {
         await receiver.until(() => receiver.stderr.includes('listening'));
-        for (let left = warmSeconds; left > 0; left -= PIECE_SECONDS) await flood(Math.min(left, PIECE_SECONDS));
-        const before = await receiver.ask<RingReport>();
+        let before = await receiver.ask<RingReport>();
+        for (let i = 0; i < warmUps; i++) {
+          await flood(WARM_SECONDS);
+          before = await receiver.ask<RingReport>();
+        }
         const given = await flood(seconds);
         let after = await receiver.ask<RingReport>();
         const since = (key: keyof RingReport) => after[key] - before[key];
