@@ -86,6 +86,8 @@ export async function lsOn(
   try {
     const dev = host.openDevice(spec);
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
+    // What opening has asked for is done at the loop's next look at its descriptors.
+    await new Promise((resolve) => setImmediate(resolve));
     return printed(reports({ ...host, inet }, device ?? dev.name, options)[what], what, options);
   } finally {
     host.close();

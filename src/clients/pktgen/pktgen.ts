@@ -145,8 +145,8 @@ export class Pktgen {
       this.#nextNs = now;
     }
     const endNs = now + SLICE_NS;
-    // The wall clock is read once a turn, and moved on with the other one.
-    const wallUs = executive.wallUs() - now / 1e3;
+    // The wall clock is read once a turn, and moved on with the other one; first, so that no frame says that it was sent later than it was.
+    const wallUs = executive.wallUs() - executive.now() / 1e3;
     this.headers.stamp(wallUs + now / 1e3);
     let left = MAX_BEFORE_SOFTIRQ;
     for (let round = 1; left > 0 && now < endNs; round++) {

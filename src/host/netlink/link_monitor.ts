@@ -4,7 +4,8 @@
  *     kernel --RTMGRP_LINK, RTMGRP_IPV4_IFADDR, RTMGRP_IPV6_IFADDR--> socket --interrupt--> listener, a call for each message
  *
  *   1. Messages are read in the order in which things happened, all that there are, at most READS a turn.
- *   2. The socket's buffer overflows: messages are lost, and the listener is told so, to look at everything anew.
+ *   2. The socket's buffer overflows: messages are lost, and the listener is told so, to look at everything anew. The kernel says so before
+ *      it gives out what was in the buffer: that is older than what the listener sees by then, and thrown away.
  *   3. A bridge says that a port has left it with the same message that says that an interface is gone, of another family: left out.
  *
  * No privileges are needed. The watch does not keep the process alive, unless somebody waits for an interface to come.
@@ -46,6 +47,8 @@ export class LinkMonitor {
   readonly #buffer = Buffer.allocUnsafeSlow(RECV_SIZE);
   #watch: Watch;
   #keepsAlive = false;
+  /** What is in the socket is older than what the listener has looked at. */
+  #lost = false;
 
   /** Listens from now on. Throws SetupError: no koffi, or no netlink here. */
   constructor(executive: HostExecutive, listener: LinkListener) {
@@ -86,19 +89,20 @@ export class LinkMonitor {
   }
 
   #read(watch: Watch): void {
-    let lost = false;
-    for (let i = 0; i < READS; i++) {
+    let empty = false;
+    for (let i = 0; i < READS && !empty; i++) {
       const n = libc().recv(this.#fd, this.#buffer, RECV_SIZE, 0);
       if (n >= 0) {
-        if (!lost) this.#take(Uint8Array.from(this.#buffer.subarray(0, n)));
+        if (!this.#lost) this.#take(Uint8Array.from(this.#buffer.subarray(0, n)));
         continue;
       }
       const errno = libc().errno();
-      if (errno === EAGAIN) break;
-      if (errno === EINTR) continue;
-      if (errno !== ENOBUFS) throw new Error(`a netlink socket gives ${errnoName(errno)}`);
-      lost = true;
+      if (errno === EAGAIN) empty = true;
+      else if (errno === ENOBUFS) this.#lost = true;
+      else if (errno !== EINTR) throw new Error(`a netlink socket gives ${errnoName(errno)}`);
     }
+    const lost = this.#lost;
+    if (empty) this.#lost = false;
     if (lost) this.#listener.lost();
     // Whoever was told may have opened another watch, or closed all.
     if (watch === this.#watch) watch.arm(true);
